@@ -7,10 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypedDict
+from urllib.parse import quote, unquote
 
-from ..exceptions import DetokenizationBlocked, NotSupported, TokenNotFound
+from django_altr.exceptions import DetokenizationBlocked, NotSupported, TokenNotFound, ValueTooLarge
+from django_altr.redact import Redacted
 
 __all__ = ["BaseBackend", "TokenStatus", "no_detokenization"]
+
+#: Bytes of metadata as it travels in a header.
+MAX_METADATA_BYTES = 4096
 
 _blocked: ContextVar[bool] = ContextVar("django_altr_detokenization_blocked", default=False)
 
@@ -44,6 +49,10 @@ class BaseBackend:
     max_values: ClassVar[int] = 1024
     #: Bytes of UTF-8 of one value, ``None`` if the vault sets no limit.
     max_value_bytes: ClassVar[int | None] = None
+    #: Bytes of UTF-8 of one value that gets a deterministic token, ``None`` if the vault sets no limit.
+    max_deterministic_bytes: ClassVar[int | None] = None
+    #: Characters of one value, ``None`` if the vault sets no limit.
+    max_value_characters: ClassVar[int | None] = None
     #: Characters of the longest reference token that the vault makes.
     max_token_length: ClassVar[int] = 255
     supports_metadata: ClassVar[bool] = False
@@ -52,11 +61,15 @@ class BaseBackend:
     supports_delete: ClassVar[bool] = False
     #: What a reference token looks like; only used to catch plaintext that is about to be stored as a token.
     token_pattern: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z]+_[A-Za-z0-9+/=._~-]{16,}")
+    #: The names that OPTIONS may hold.
+    known_options: ClassVar[frozenset[str]] = frozenset({"token_pattern"})
 
     def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
         self.alias = alias
-        self.params = params
-        self.options: Mapping[str, Any] = params.get("OPTIONS", {})
+        self.params = Redacted(params)
+        self.options: Mapping[str, Any] = params.get("OPTIONS") or {}
+        if pattern := self.options.get("token_pattern"):
+            self.token_pattern = re.compile(pattern)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
@@ -70,7 +83,10 @@ class BaseBackend:
     ) -> list[str]:
         """Store the values; return their reference tokens in the same order.
 
-        ``metadata`` is one string for all values or a sequence with one entry a value.
+        ``metadata`` is one string for all values or a sequence with one entry a value; a vault without
+        ``supports_metadata`` ignores it, and no vault keeps any with a deterministic token (the same plaintext
+        gives the same token, whoever asks). Raises ``ValueError`` for a value that is no UTF-8 text, and
+        ``ValueTooLarge``; nothing was sent then.
         """
         raise NotImplementedError
 
@@ -83,6 +99,8 @@ class BaseBackend:
         wanted = list(dict.fromkeys(tokens))
         found = self.find_many(wanted)
         if missing := [token for token in wanted if token not in found]:
+            # An exception's traceback keeps this frame: it must not keep the neighbours' plaintext.
+            del found
             raise TokenNotFound(missing)
         return found
 
@@ -105,6 +123,80 @@ class BaseBackend:
     def close(self) -> None:
         """Release connections and threads."""
 
+    def after_fork(self) -> None:
+        """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
+
+    def seal(self, values: Iterable[str]) -> Redacted[list[str]]:
+        """Return the values in a wrapper that shows nothing, after checking that each is a text the vault can keep.
+
+        Raises ``ValueError`` or ``ValueTooLarge``, which name the position and the size, never the value.
+        """
+        plaintexts = Redacted(list(values))
+        del values
+        for position in range(len(plaintexts)):
+            if problem := self._problem_of(Redacted(plaintexts.reveal()[position])):
+                error, reason = problem
+                raise error(f"Value {position} of {len(plaintexts)} for the vault {self.alias!r} {reason}")
+        return plaintexts
+
+    def _problem_of(self, value: Redacted[str]) -> tuple[type[ValueError], str] | None:
+        if not isinstance(value.reveal(), str):
+            return ValueError, f"must be str, not {type(value.reveal()).__name__}."
+        try:
+            size = len(value.reveal().encode())
+        except UnicodeEncodeError:
+            return ValueError, "is no valid text: it holds a lone surrogate, which UTF-8 cannot encode."
+        if self.max_value_bytes is not None and size > self.max_value_bytes:
+            return ValueTooLarge, f"has {size} bytes; this vault takes at most {self.max_value_bytes}."
+        characters = len(value.reveal())
+        if self.max_value_characters is not None and characters > self.max_value_characters:
+            return ValueTooLarge, f"has {characters} characters; this vault takes at most {self.max_value_characters}."
+        return None
+
+    def labels(self, metadata: str | Sequence[str | None] | None, count: int) -> list[str | None]:
+        """Return one metadata entry a value, after checking each.
+
+        Raises ``ValueError`` for control characters, for over 4096 bytes, or for a wrong number of entries.
+        """
+        labels = [metadata] * count if metadata is None or isinstance(metadata, str) else list(metadata)
+        if len(labels) != count:
+            raise ValueError(f"metadata has {len(labels)} entries for {count} values.")
+        for label in set(labels):
+            if label is not None and (problem := metadata_problem(label)):
+                raise ValueError(problem)
+        return labels
+
     def check_detokenization_allowed(self) -> None:
         if _blocked.get():
             raise DetokenizationBlocked("This code runs inside no_detokenization(): it must not read plaintext.")
+
+
+def metadata_problem(label: object) -> str | None:
+    """Tell what makes a metadata string unfit to travel in a header, ``None`` if nothing does."""
+    if not isinstance(label, str):
+        return f"Metadata must be str or None, not {type(label).__name__}."
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in label):
+        return "Metadata must not hold control characters (line breaks, tabs, NUL): it travels in an HTTP header."
+    if any(0xD800 <= ord(character) < 0xE000 for character in label):
+        return "Metadata must be valid text: it holds a lone surrogate, which UTF-8 cannot encode."
+    if len(encode_metadata(label)) > MAX_METADATA_BYTES:
+        return f"Metadata is over {MAX_METADATA_BYTES} bytes as sent: give a short label, never the data itself."
+    return None
+
+
+_METADATA_MARK = "UTF-8''"
+
+
+def encode_metadata(label: str) -> str:
+    """Return metadata as it travels in a header.
+
+    Printable ASCII travels verbatim; anything else as RFC 8187 says (``UTF-8''`` and percent-encoded UTF-8), and so
+    does what a header would change (outer blanks, nothing at all) or what looks encoded already.
+    """
+    plain = label.isascii() and label == label.strip() and label != "" and not label.startswith(_METADATA_MARK)
+    return label if plain else _METADATA_MARK + quote(label, safe="")
+
+
+def decode_metadata(header: str) -> str:
+    """Return what ``encode_metadata`` was given."""
+    return unquote(header.removeprefix(_METADATA_MARK)) if header.startswith(_METADATA_MARK) else header

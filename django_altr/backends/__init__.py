@@ -1,0 +1,117 @@
+"""The vaults of ``settings.ALTR``: one backend object per process and alias, shared by all threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.utils.connection import BaseConnectionHandler
+from django.utils.module_loading import import_string
+
+from django_altr.conf import DEFAULT_ALIAS, InvalidVaultError, check_options, configured_vaults
+
+from .base import BaseBackend, TokenStatus, no_detokenization
+
+__all__ = [
+    "DEFAULT_ALIAS",
+    "BaseBackend",
+    "InvalidVaultError",
+    "TokenStatus",
+    "VaultHandler",
+    "no_detokenization",
+    "vaults",
+]
+
+
+class VaultHandler(BaseConnectionHandler):
+    """``vaults["default"]``: Django's connection handler, but a process has one backend per alias, not a thread.
+
+    A backend owns a connection pool, so threads share it.
+    """
+
+    settings_name = "ALTR"
+    exception_class = InvalidVaultError
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        super().__init__(settings)
+        self._backends: dict[str, BaseBackend] = {}
+        self._lock = threading.Lock()
+
+    def configure_settings(self, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        return configured_vaults() if settings is None else settings
+
+    def create_connection(self, alias: str) -> BaseBackend:
+        params = self.settings[alias]
+        backend = _import_backend(alias, params)
+        if problems := check_options(params.get("OPTIONS") or {}, backend.known_options):
+            raise InvalidVaultError(f"ALTR[{alias!r}]['OPTIONS']: {' '.join(problems)}")
+        return backend(alias, params)
+
+    def __getitem__(self, alias: str) -> BaseBackend:
+        # Without the lock first: this is read for every batch.
+        if (backend := self._backends.get(alias)) is not None:
+            return backend
+        if alias not in self.settings:
+            raise InvalidVaultError(
+                f"There is no vault {alias!r} in the setting ALTR; it has {', '.join(map(repr, self.settings))}."
+            )
+        with self._lock:
+            if alias not in self._backends:
+                self._backends[alias] = self.create_connection(alias)
+            return self._backends[alias]
+
+    def __setitem__(self, alias: str, backend: BaseBackend) -> None:
+        self._backends[alias] = backend
+
+    def __delitem__(self, alias: str) -> None:
+        del self._backends[alias]
+
+    def all(self, initialized_only: bool = False) -> list[BaseBackend]:
+        if initialized_only:
+            return list(self._backends.values())
+        return [self[alias] for alias in self]
+
+    def reset(self) -> None:
+        """Forget the settings and close every backend; the next access builds new ones."""
+        with self._lock:
+            old, self._backends = self._backends, {}
+            self._settings = None
+            self.__dict__.pop("settings", None)
+        for backend in old.values():
+            backend.close()
+
+    def after_fork(self) -> None:
+        """Make the child's backends fresh: sockets and threads belong to the parent."""
+        self._lock = threading.Lock()
+        for backend in self._backends.values():
+            backend.after_fork()
+
+
+def _import_backend(alias: str, params: object) -> type[BaseBackend]:
+    if not isinstance(params, dict) or not isinstance(params.get("BACKEND"), str):
+        raise InvalidVaultError(
+            f"ALTR[{alias!r}] must be a dictionary with BACKEND, for example 'django_altr.backends.chain.ChainBackend'."
+        )
+    try:
+        backend: type[BaseBackend] = import_string(params["BACKEND"])
+    except ImportError as error:
+        raise InvalidVaultError(
+            f"ALTR[{alias!r}]['BACKEND']: could not import {params['BACKEND']!r}: {error}"
+        ) from None
+    return backend
+
+
+vaults = VaultHandler()
+
+
+def _reset_on_change(*, setting: str, **kwargs: object) -> None:
+    if setting == VaultHandler.settings_name:
+        vaults.reset()
+
+
+setting_changed.connect(_reset_on_change, dispatch_uid="django_altr.backends")
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=vaults.after_fork)

@@ -1,0 +1,164 @@
+"""The one module that reads ``settings.ALTR``: its defaults, its validation, and vaults written as a URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = ["DEFAULT_ALIAS", "InvalidVaultError", "check_options", "configured_vaults", "parse_altr_url"]
+
+DEFAULT_ALIAS = "default"
+
+#: What one entry of ``ALTR`` may hold.
+KEYS = frozenset({"BACKEND", "LOCATION", "KEY", "SECRET", "OPTIONS"})
+
+#: URL scheme -> backend and scheme of the LOCATION ("" where the location is only a name).
+SCHEMES = {
+    "altr": ("django_altr.backends.chain.ChainBackend", "https"),
+    "altr+http": ("django_altr.backends.chain.ChainBackend", "http"),
+    "altr-vaulted": ("django_altr.backends.vaulted.VaultedBackend", "https"),
+    "altr-vaulted+http": ("django_altr.backends.vaulted.VaultedBackend", "http"),
+    "altr-critical": ("django_altr.backends.critical.CriticalBackend", "https"),
+    "altr-critical+http": ("django_altr.backends.critical.CriticalBackend", "http"),
+    "altr-locmem": ("django_altr.backends.locmem.LocMemBackend", ""),
+}
+
+
+class InvalidVaultError(ImproperlyConfigured):
+    """``settings.ALTR`` names no such vault, or its entry cannot be used."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One entry of ``OPTIONS``: how to read it from a URL's query, and what it must be."""
+
+    parse: Callable[[str], object]
+    accepts: Callable[[Any], bool]
+    expects: str
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_pattern(value: object) -> bool:
+    try:
+        re.compile(value)  # type: ignore[call-overload]
+    except (TypeError, re.error):
+        return False
+    return True
+
+
+_SECONDS = Option(float, lambda value: _is_number(value) and 0 < value <= 3600, "a number of seconds, over 0")
+_DELAY = Option(float, lambda value: _is_number(value) and 0 <= value <= 3600, "a number of seconds, 0 or more")
+_COUNT = Option(int, lambda value: _is_whole(value) and 0 <= value <= 1000, "a whole number, 0 or more")
+
+#: Every option of every backend; a backend's ``known_options`` says which of them it takes.
+OPTIONS: dict[str, Option] = {
+    "timeout": _SECONDS,
+    "connect_timeout": _SECONDS,
+    "retries": _COUNT,
+    "backoff_factor": _DELAY,
+    "max_retry_after": _DELAY,
+    "max_workers": Option(int, lambda value: _is_whole(value) and 1 <= value <= 256, "a whole number from 1 to 256"),
+    "rate_limit": Option(
+        float, lambda value: value is None or (_is_number(value) and value > 0), "requests a second, over 0, or None"
+    ),
+    "breaker_failures": _COUNT,
+    "breaker_reset": _SECONDS,
+    "ca_bundle": Option(str, lambda value: isinstance(value, str) and value != "", "the path of a PEM file"),
+    "token_pattern": Option(str, _is_pattern, "a regular expression"),
+}
+
+
+def check_options(options: Mapping[str, Any], known: frozenset[str]) -> list[str]:
+    """Return what is wrong with the options of a vault, one sentence each; values are not repeated."""
+    problems = [
+        f"The option {name!r} is unknown; known are {', '.join(sorted(known))}."
+        for name in options
+        if name not in known
+    ]
+    return problems + [
+        f"The option {name!r} must be {OPTIONS[name].expects}."
+        for name, value in options.items()
+        if name in known and name in OPTIONS and not OPTIONS[name].accepts(value)
+    ]
+
+
+def configured_vaults() -> dict[str, Any]:
+    """Return ``settings.ALTR``, or raise ``InvalidVaultError`` where it is missing or no dictionary."""
+    from django.conf import settings
+
+    vaults = getattr(settings, "ALTR", None)
+    if not isinstance(vaults, dict) or not vaults:
+        raise InvalidVaultError(
+            'The setting ALTR must be a dictionary of vaults, for example ALTR = {"default": '
+            'parse_altr_url(os.environ["ALTR_URL"])}.'
+        )
+    return vaults
+
+
+def parse_altr_url(url: str) -> dict[str, Any]:
+    """Return the entry of ``settings.ALTR`` that a URL describes, for configuration by environment variable.
+
+    ``altr://KEY:SECRET@host?timeout=5``; schemes: ``altr``, ``altr-vaulted``, ``altr-critical`` (each also with
+    ``+http`` for a server on this machine) and ``altr-locmem://``. Percent-encode special characters of key and
+    secret. Options go into the query string. Raises ``ImproperlyConfigured``, which never repeats the URL.
+    """
+    scheme, location = _split_url(url)
+    if scheme not in SCHEMES:
+        raise InvalidVaultError(f"An ALTR URL starts with one of {', '.join(f'{name}://' for name in SCHEMES)}.")
+    backend, location_scheme = SCHEMES[scheme]
+    host, path, key, secret, query = location
+    params: dict[str, Any] = {"BACKEND": backend}
+    if not location_scheme:
+        return params | {"LOCATION": host} | _query_options(query)
+    if not host:
+        raise InvalidVaultError("The ALTR URL has no host: write scheme://KEY:SECRET@host.")
+    params |= {"LOCATION": f"{location_scheme}://{host}{path.rstrip('/')}", "KEY": key, "SECRET": secret}
+    return params | _query_options(query)
+
+
+def _split_url(url: str) -> tuple[str, tuple[str, str, str, str, str]]:
+    try:
+        parts = urlsplit(url.strip())
+        # Read the port for its validation only: a slash or hash in an unquoted secret ends up there.
+        parts.port  # noqa: B018
+        key, secret = unquote(parts.username or "", errors="strict"), unquote(parts.password or "", errors="strict")
+    except (AttributeError, ValueError):
+        parts = None
+    # Outside of the except block: urlsplit's own messages repeat the secret.
+    if parts is None or parts.fragment:
+        raise InvalidVaultError(
+            "The ALTR URL cannot be read: write scheme://KEY:SECRET@host?option=value and percent-encode key and "
+            "secret (urllib.parse.quote(secret, safe=''))."
+        )
+    return parts.scheme, (parts.netloc.rpartition("@")[2], parts.path, key, secret, parts.query)
+
+
+def _query_options(query: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in OPTIONS:
+            raise InvalidVaultError(f"The ALTR URL has an unknown option; known are {', '.join(sorted(OPTIONS))}.")
+        options[name] = _parse_option(name, text)
+    return {"OPTIONS": options} if options else {}
+
+
+def _parse_option(name: str, text: str) -> object:
+    try:
+        value = OPTIONS[name].parse(text)
+    except ValueError:
+        value = None
+    if value is None or not OPTIONS[name].accepts(value):
+        raise InvalidVaultError(f"The option {name!r} of the ALTR URL must be {OPTIONS[name].expects}.")
+    return value
