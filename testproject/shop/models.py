@@ -61,9 +61,7 @@ class Order(models.Model):
         PAID = "paid", _("paid")
         SHIPPED = "shipped", _("shipped")
 
-    customer = models.ForeignKey(
-        Customer, on_delete=models.CASCADE, related_name="orders", verbose_name=_("customer")
-    )
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="orders", verbose_name=_("customer"))
     placed = models.DateTimeField(_("placed"), default=timezone.now)
     total = models.DecimalField(_("total"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)])
     status = models.CharField(_("status"), max_length=8, choices=Status.choices, default=Status.OPEN)
