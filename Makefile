@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 # Of `make run`: make run CUSTOMERS=10000, make run CSV=people.csv, make run PORT=8001, make run ARGS=--no-serve
 CUSTOMERS  ?= 2000
@@ -66,9 +66,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run.stamp: requirements/run.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/run.txt
+	@echo "Installing requirements/run.txt into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/run.txt
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt | $(BIN)/python
-	$(PIP) install --require-hashes -r requirements/dev.txt
+	@echo "Installing requirements/dev.txt into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@ $(VENV)/run.stamp
