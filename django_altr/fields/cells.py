@@ -1,0 +1,217 @@
+"""What an instance holds for a tokenized field: ``instance.__dict__[attname]`` is one cell.
+
+A cell is ``None``, ``""``, a reference token (a plain ``str`` as it came from the database, or a ``Token`` that also
+knows its plaintext), or a ``Pending`` plaintext that has no token yet.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models import Expression, Model
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+from ..exceptions import TokenNotFound
+from .codecs import decode, encode
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.sql.compiler import SQLCompiler
+
+    from . import TokenizedField
+
+__all__ = ["BoundToken", "Pending", "Sought", "Token", "is_unloaded"]
+
+_UNSET: Any = object()
+_IMMUTABLE = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, type(None))
+
+
+class Token(str):
+    """A reference token that may know its plaintext. Its text, ``repr`` and pickle are the reference only."""
+
+    __slots__ = ("_field", "_missing", "_text", "_value")
+
+    _field: TokenizedField
+    _missing: bool
+    _text: str | None
+    _value: Any
+
+    def __new__(cls, token: str, field: TokenizedField, text: str | None = None, value: Any = _UNSET) -> Token:
+        self = super().__new__(cls, token)
+        self._field, self._missing, self._text, self._value = field, False, text, value
+        return self
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._text is not None
+
+    @property
+    def value(self) -> Any:
+        """The plaintext as a value of the base field; only where ``is_loaded``."""
+        if self._missing:
+            raise TokenNotFound([str(self)])
+        if self._value is _UNSET:
+            self._value = decode(self._field.base_field, self._text or "")
+        return self._value
+
+    @property
+    def is_mutated(self) -> bool:
+        """Whether a mutable value (a JSON object) was changed in place since it was read."""
+        if self._value is _UNSET or isinstance(self._value, _IMMUTABLE):
+            return False
+        return encode(self._field.base_field, self._value) != self._text
+
+    def holds(self, value: Any) -> bool:
+        """Whether the plaintext is known and equals the value."""
+        if self._text is None or value is None:
+            return False
+        try:
+            return encode(self._field.base_field, value) == self._text
+        except ValueError:
+            return False
+
+    def with_value(self, value: Any) -> Token:
+        return Token(self, self._field, self._text, value)
+
+    def __copy__(self) -> Token:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Token:
+        twin = Token(self, self._field, self._text, copy.deepcopy(self._value, memo))
+        twin._missing = self._missing
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.is_mutated:
+            raise PicklingError(f"{self._field} was changed in place and is not saved yet. Save it before pickling it.")
+        return Token, (str(self), self._field)
+
+    @classmethod
+    def missing(cls, token: str, field: TokenizedField) -> Token:
+        """A token that the vault does not know: reading it raises ``TokenNotFound`` without asking again."""
+        self = cls(token, field, "")
+        self._missing = True
+        return self
+
+
+class BoundToken(Token):
+    """A reference token that a form can call for the plaintext of its instance."""
+
+    __slots__ = ("_instance",)
+    _instance: Model
+    do_not_call_in_templates = True
+
+    @classmethod
+    def of(cls, token: str, field: TokenizedField, instance: Model) -> BoundToken:
+        self = cls(token, field)
+        self._instance = instance
+        return self
+
+    def __call__(self) -> Any:
+        return getattr(self._instance, self._field.name)
+
+
+def is_unloaded(cell: Any) -> bool:
+    """Whether the cell is a reference token whose plaintext is not known yet."""
+    return isinstance(cell, str) and cell != "" and not (isinstance(cell, Token) and cell.is_loaded)
+
+
+class Pending(Expression):
+    """A plaintext on its way to the vault; as a parameter of a statement it becomes its reference token."""
+
+    do_not_call_in_templates = True
+    contains_aggregate = False
+    contains_over_clause = False
+    contains_column_references = False
+    contains_subquery = False
+
+    def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
+        super().__init__(output_field=field)
+        self.value = value
+        self.instance = instance
+        self.token: str | None = None
+        #: Tokenizes this and whatever goes with it, in one go.
+        self.flush: Callable[[], None] | None = None
+
+    def text(self) -> str:
+        return encode(self.field.base_field, self.value)
+
+    def as_token(self) -> Token | str:
+        """The cell that takes this one's place once it has its token."""
+        return Token(self.token, self.field, self.text(), self.value) if self.token else ""
+
+    # As an expression
+
+    def resolve_expression(self, query: Any = None, *args: Any, for_save: bool = False, **kwargs: Any) -> Pending:
+        if for_save and self.token is None and self.flush is not None:
+            self.flush()
+        return self
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:  # type: ignore[override]
+        if self.token is not None:
+            return "%s", [self.token]
+        if not self._is_stored_by(compiler.query):
+            return "%s", [str(self)]  # such as a constraint's validation: it must not write
+        from .writes import tokenize_parameters
+
+        # Outermost, and first, so that a wrapper's own context manager still pops its own.
+        if tokenize_parameters not in connection.execute_wrappers:
+            connection.execute_wrappers.insert(0, tokenize_parameters)
+        return "%s", [self]
+
+    def _is_stored_by(self, query: Any) -> bool:
+        return isinstance(query, UpdateQuery | InsertQuery)
+
+    def __conform__(self, protocol: Any) -> str:
+        # SQLite asks when Django's debug cursor quotes a statement's parameters for its log.
+        return self.token if self.token is not None else str(self)
+
+    # As a value
+
+    def __call__(self) -> Any:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"<pending plaintext of {self.field}>"
+
+    __str__ = __repr__
+
+    @property
+    def identity(self) -> Any:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def copy(self) -> Pending:
+        return self
+
+    def __copy__(self) -> Pending:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Pending:
+        instance = self.instance and memo.get(id(self.instance))
+        twin = type(self)(self.field, copy.deepcopy(self.value, memo), instance)
+        twin.token = self.token
+        return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.token is None:
+            raise PicklingError(f"{self.field} holds plaintext that is not saved yet. Save it before pickling it.")
+        return Token, (self.token, self.field)
+
+
+class Sought(Pending):
+    """A plaintext that a lookup looks for: its deterministic token is made when the query runs."""
+
+    def _is_stored_by(self, query: Any) -> bool:
+        return True

@@ -1,0 +1,118 @@
+"""System checks of a tokenized field; each id has a section in the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from django.core import checks
+from django.db import models
+
+if TYPE_CHECKING:
+    from . import TokenizedField
+
+__all__ = ["check_field"]
+
+
+def check_field(field: TokenizedField, known: Collection[str | None] = ()) -> list[checks.CheckMessage]:
+    """Return what is wrong with the options of the field; of its base field's problems, those that are not known."""
+    return [*_base_field(field, known), *_options(field), *_uniqueness(field), *_ordering(field), *_vault(field)]
+
+
+def _error(field: TokenizedField, number: int, message: str, hint: str) -> checks.Error:
+    return checks.Error(message, hint=hint, obj=field, id=f"altr.E{number:03}")
+
+
+def _warning(field: TokenizedField, number: int, message: str, hint: str) -> checks.Warning:
+    return checks.Warning(message, hint=hint, obj=field, id=f"altr.W{number:03}")
+
+
+def _base_field(field: TokenizedField, known: Collection[str | None]) -> Iterator[checks.CheckMessage]:
+    from . import TokenizedField
+
+    base = field.base_field
+    unfit = (models.AutoField, models.FileField, models.GeneratedField, TokenizedField)
+    if base.is_relation or isinstance(base, unfit):
+        yield _error(
+            field,
+            101,
+            f"{type(base).__name__} cannot be the base field of a TokenizedField.",
+            "Use a field that holds a value of its own. A file's content belongs in a storage.",
+        )
+        return
+    for problem in base.check():
+        if problem.id not in known:
+            problem.obj = field
+            yield problem
+
+
+def _options(field: TokenizedField) -> Iterator[checks.CheckMessage]:
+    if field.primary_key:
+        yield _error(
+            field,
+            102,
+            "A TokenizedField cannot be a primary key.",
+            "Keep a surrogate key, and make the field unique=True, deterministic=True.",
+        )
+    if _given(field, "db_default") or _given(field.base_field, "db_default"):
+        yield _error(
+            field,
+            103,
+            "A TokenizedField cannot have a db_default: the database cannot make reference tokens.",
+            "Use default, which is tokenized for each row.",
+        )
+    for option in ("unique_for_date", "unique_for_month", "unique_for_year"):
+        if getattr(field, option):
+            yield _error(field, 104, f"A TokenizedField cannot be {option}.", "Use a constraint, or validate in a form.")
+
+
+def _given(field: Any, option: str) -> bool:
+    return getattr(field, option, models.NOT_PROVIDED) is not models.NOT_PROVIDED
+
+
+def _uniqueness(field: TokenizedField) -> Iterator[checks.CheckMessage]:
+    if field.deterministic:
+        return
+    hint = "Set deterministic=True, so that equal values have equal tokens."
+    if field.unique and not field.primary_key:
+        yield _error(field, 105, "unique=True means nothing here: every token of this field is different.", hint)
+    names = {name for each in field.model._meta.unique_together for name in each}
+    for constraint in field.model._meta.constraints:
+        names.update(getattr(constraint, "fields", ()))
+    if field.name in names:
+        yield _error(field, 105, "A unique constraint on this field means nothing: every token is different.", hint)
+
+
+def _ordering(field: TokenizedField) -> Iterator[checks.CheckMessage]:
+    ordered = {str(name).lstrip("-") for name in field.model._meta.ordering if isinstance(name, str)}
+    if field.name in ordered or field.attname in ordered:
+        yield _warning(
+            field,
+            101,
+            "Meta.ordering by this field orders by reference tokens, which say nothing of the values.",
+            "Order by another field, or sort in Python after loading.",
+        )
+
+
+def _vault(field: TokenizedField) -> Iterator[checks.CheckMessage]:
+    from ..backends import vaults
+
+    try:
+        vault = vaults[field.vault]
+    except Exception:
+        yield _error(
+            field,
+            106,
+            f"The vault {field.vault!r} of this field cannot be used.",
+            "See the altr checks of settings.ALTR.",
+        )
+        return
+    if field.deterministic and not vault.supports_deterministic:
+        yield _error(field, 107, f"The vault {field.vault!r} makes no deterministic tokens.", "Use another vault.")
+    if field.max_length is not None and field.max_length < vault.max_token_length:
+        yield _error(
+            field,
+            108,
+            f"The column is too short for the tokens of the vault {field.vault!r} ({vault.max_token_length} characters).",
+            f"Set max_length={vault.max_token_length} or more.",
+        )

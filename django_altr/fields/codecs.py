@@ -1,0 +1,111 @@
+"""Text of a base field's values: what the vault stores, and back.
+
+A field says itself how its values are written as text: ``value_to_string`` and ``to_python``, which Django's
+serializers use too. The fields registered here are those for which that is not enough.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import warnings
+from datetime import UTC, datetime
+from functools import singledispatch
+from types import SimpleNamespace
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.backends.utils import format_number
+from django.utils import timezone
+
+__all__ = ["InvalidValue", "decode", "encode"]
+
+
+class InvalidValue(ValidationError, ValueError):
+    """A value that its base field cannot write as text, or a text that it cannot read. Never holds the value."""
+
+
+def encode(field: models.Field[Any, Any], value: Any) -> str:
+    """Return the text of a value, as it is sent to the vault.
+
+    Raises ``InvalidValue`` where the base field refuses the value.
+    """
+    try:
+        text = _to_text(field, value)
+        text.encode()
+    except Exception:  # it may hold the value: our own error is raised below, without a context
+        del value
+    else:
+        return text
+    raise InvalidValue(f"{_name(field)} cannot store this value: {type(field).__name__} does not accept it.")
+
+
+def decode(field: models.Field[Any, Any], text: str) -> Any:
+    """Return the value of a text that came from the vault.
+
+    Raises ``InvalidValue`` where the base field cannot read it.
+    """
+    try:
+        return _to_value(field, text)
+    except Exception:  # as above
+        del text
+    raise InvalidValue(
+        f"{_name(field)}: what the vault holds cannot be read as {type(field).__name__}. "
+        f"It was written by something else, or the base field was changed."
+    )
+
+
+def _name(field: models.Field[Any, Any]) -> str:
+    return f"{field.model._meta.label}.{field.name}" if hasattr(field, "model") else str(field.name)
+
+
+@singledispatch
+def _to_text(field: models.Field[Any, Any], value: Any) -> str:
+    holder = SimpleNamespace(**{field.attname: field.to_python(value)})
+    return str(field.value_to_string(holder))  # type: ignore[arg-type]
+
+
+@singledispatch
+def _to_value(field: models.Field[Any, Any], text: str) -> Any:
+    return field.to_python(text)
+
+
+@_to_text.register
+def _(field: models.JSONField, value: Any) -> str:
+    if isinstance(value, models.Value):  # Value(None, JSONField()) is how Django spells JSON's null
+        value = value.value
+    return json.dumps(value, cls=field.encoder)
+
+
+@_to_value.register
+def _(field: models.JSONField, text: str) -> Any:
+    return json.loads(text, cls=field.decoder)
+
+
+@_to_text.register
+def _(field: models.BinaryField, value: Any) -> str:
+    return base64.b64encode(bytes(value)).decode("ascii")
+
+
+@_to_value.register
+def _(field: models.BinaryField, text: str) -> Any:
+    return base64.b64decode(text, validate=True)
+
+
+@_to_text.register
+def _(field: models.DecimalField, value: Any) -> str:
+    # As the database's own adapter does: so that equal numbers have one text.
+    return str(format_number(field.to_python(value), field.max_digits, field.decimal_places))
+
+
+@_to_text.register
+def _(field: models.DateTimeField, value: Any) -> str:
+    moment: datetime = field.to_python(value)
+    if settings.USE_TZ and timezone.is_naive(moment):
+        warnings.warn(
+            f"{_name(field)} received a naive datetime while time zone support is active.", RuntimeWarning, stacklevel=2
+        )
+        moment = timezone.make_aware(moment, timezone.get_default_timezone())
+    return (moment.astimezone(UTC) if settings.USE_TZ else moment).isoformat()

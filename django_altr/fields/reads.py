@@ -1,0 +1,256 @@
+"""From reference tokens to plaintext: whole result sets at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import (
+    Case,
+    Expression,
+    ExpressionWrapper,
+    F,
+    Max,
+    Min,
+    Model,
+    Prefetch,
+    Subquery,
+    When,
+    prefetch_related_objects,
+)
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.expressions import Col
+from django.db.models.functions import Cast, Coalesce
+from django.utils.asyncio import async_unsafe
+
+from ..signals import detokenized
+from .cells import Pending, Token, is_unloaded
+from .rows import Peers, peers_of
+
+if TYPE_CHECKING:
+    from . import TokenizedField
+
+__all__ = ["PlaintextAttribute", "PrefetchTokenized", "ReadToken", "TokenCol", "detokenize", "load", "token_reader"]
+
+_MISSING = object()
+
+
+@async_unsafe(
+    "A tokenized value is read from the vault here, which blocks. In async code load it first, with "
+    "prefetch_related(...) or aprefetch_related_objects(...), or read it in sync_to_async(...)."
+)
+def load(fields: Sequence[TokenizedField], instances: Iterable[Model]) -> None:
+    """Read the plaintext of the fields' unloaded cells from the vault, each token once.
+
+    Raises what ``detokenize_many`` raises, but for unknown tokens: those raise ``TokenNotFound`` when their value is
+    read.
+    """
+    instances = list(instances)
+    for vault in dict.fromkeys(field.vault for field in fields):
+        _load_from(vault, [field for field in fields if field.vault == vault], instances)
+
+
+def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model]) -> None:
+    cells: dict[str, list[tuple[Model, TokenizedField]]] = defaultdict(list)
+    for field in fields:
+        attname = field.attname
+        for instance in instances:
+            if is_unloaded(cell := instance.__dict__.get(attname)):
+                cells[str(cell)].append((instance, field))
+    if not cells:
+        return
+    texts = _find(vault, cells)
+    for token, owners in cells.items():
+        text = texts.get(token)
+        for instance, field in owners:
+            instance.__dict__[field.attname] = Token.missing(token, field) if text is None else Token(token, field, text)
+    del texts
+    _announce(vault, fields, cells, instances)
+
+
+def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
+    from ..backends import vaults
+
+    return vaults[vault].find_many(tokens)
+
+
+def _announce(vault: str, fields: Sequence[TokenizedField], tokens: Iterable[str], instances: Sequence[Model]) -> None:
+    names = tuple(field.name for field in fields)
+    detokenized.send(sender=type(instances[0]), fields=names, tokens=tuple(tokens), vault=vault)
+
+
+def detokenize(instances: Iterable[Model], *lookups: str) -> None:
+    """Load several tokenized fields of instances in one request per vault.
+
+    ``lookups`` are field names, also through relations (``"customer__ssn"``) with one common path.
+    """
+    prefetch_related_objects(list(instances), PrefetchTokenized(*lookups))
+
+
+class PrefetchTokenized(Prefetch):
+    """Load several tokenized fields together: ``prefetch_related(PrefetchTokenized("name", "email"))``.
+
+    One request per vault and 1,024 values, where naming each field alone costs one request a field. The names may go
+    through relations, all along one path: ``PrefetchTokenized("customer__name", "customer__email")``.
+    """
+
+    def __init__(self, *lookups: str) -> None:
+        if not lookups:
+            raise ValueError("PrefetchTokenized needs the name of at least one tokenized field.")
+        paths = {lookup.rpartition(LOOKUP_SEP)[0] for lookup in lookups}
+        if len(paths) > 1:
+            raise ValueError("The fields of one PrefetchTokenized are of one model: use one for each path.")
+        super().__init__(lookups[0])
+        self.queryset = _Names(lookup.rpartition(LOOKUP_SEP)[2] for lookup in lookups)  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
+
+
+class _Names(tuple[str, ...]):
+    """Travels where a ``Prefetch`` has its queryset, to the descriptor."""
+
+
+class PlaintextAttribute:
+    """``instance.<name>``: the plaintext, lazily; what ``prefetch_related`` and fetch modes work with."""
+
+    def __init__(self, field: TokenizedField) -> None:
+        self.field = field
+
+    def __get__(self, instance: Model | None, owner: type[Model] | None = None) -> Any:
+        if instance is None:
+            return self
+        cell = self._cell(instance)
+        if is_unloaded(cell):
+            self._fetch(instance)
+            cell = instance.__dict__[self.field.attname]
+            if is_unloaded(cell):  # such as a peer's load that did not include this one
+                load([self.field], [instance])
+                cell = instance.__dict__[self.field.attname]
+        return self._value(cell)
+
+    def __set__(self, instance: Model, value: Any) -> None:
+        # Looks into __dict__ only: assigning to a deferred or unloaded field must read nothing.
+        cell = instance.__dict__.get(self.field.attname)
+        instance.__dict__[self.field.attname] = self._cell_for(instance, cell, value)
+
+    def _cell_for(self, instance: Model, cell: Any, value: Any) -> Any:
+        if value is None or isinstance(value, Token) or hasattr(value, "resolve_expression"):
+            return value
+        if isinstance(value, str) and value == "" and self.field.empty_strings_allowed:
+            return ""
+        if isinstance(cell, Token) and cell.holds(value):
+            return cell.with_value(value)
+        return Pending(self.field, value, instance)
+
+    def _cell(self, instance: Model) -> Any:
+        cell = instance.__dict__.get(self.field.attname, _MISSING)
+        return getattr(instance, self.field.attname) if cell is _MISSING else cell
+
+    def _value(self, cell: Any) -> Any:
+        if isinstance(cell, Token):
+            return cell.value
+        if cell == "":
+            return self.field.empty_value
+        return cell() if callable(cell) else cell
+
+    def _fetch(self, instance: Model) -> None:
+        mode = getattr(instance._state, "fetch_mode", None)
+        if mode is None:  # Django 5.2 and 6.0
+            self.fetch_one(instance)
+        else:
+            mode.fetch(self, instance)
+
+    # A fetcher (Django 6.1)
+
+    def fetch_one(self, instance: Model) -> None:
+        """Read the value, and in the same go those of the rows that came with it."""
+        self.fetch_many([instance, *(peers_of(instance) or ())])
+
+    def fetch_many(self, instances: Iterable[Model]) -> None:
+        load([self.field], instances)
+
+    # A prefetcher, as a GenericForeignKey is
+
+    def is_cached(self, instance: Model) -> bool:
+        return not is_unloaded(self._cell(instance))
+
+    def get_prefetch_querysets(self, instances: Sequence[Model], querysets: Sequence[Any] | None = None) -> Any:
+        names = querysets[0] if querysets else [self.field.name]
+        if not isinstance(names, _Names | list):
+            raise ValueError(f"{self.field} is a tokenized field: Prefetch() cannot give it a queryset.")
+        fields = [instances[0]._meta.get_field(name) for name in names]
+        load(fields, instances)  # type: ignore[arg-type]
+        return [], None, id, True, self.field.name, False
+
+
+# Values of queries that make no instances
+
+
+class ReadToken(Token):
+    """A reference token out of ``values()`` or an annotation: call it for the plaintext of it and its peers."""
+
+    __slots__ = ("__weakref__", "_peers")
+    _peers: Peers[ReadToken]
+    do_not_call_in_templates = True
+
+    def __call__(self) -> Any:
+        """Return the plaintext; the first call reads the whole column of the result set."""
+        if not self.is_loaded:
+            _load_values(self._field, [self, *self._peers])
+        return self.value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (str(self), self._field, self._peers)
+
+
+def _unpickle(token: str, field: TokenizedField, peers: Peers[ReadToken]) -> ReadToken:
+    self = ReadToken(token, field)
+    self._peers = peers  # type: ignore[assignment]
+    peers.add(self)  # type: ignore[arg-type]
+    return self  # type: ignore[return-value]
+
+
+@async_unsafe("A tokenized value is read from the vault here, which blocks. In async code call it in sync_to_async(...).")
+def _load_values(field: TokenizedField, tokens: Iterable[ReadToken]) -> None:
+    # By identity: equal tokens of two rows are two cells.
+    waiting = [token for token in {id(token): token for token in tokens}.values() if not token.is_loaded]
+    texts = _find(field.vault, dict.fromkeys(map(str, waiting)))
+    for token in waiting:
+        text = texts.get(str(token))
+        token._missing, token._text = text is None, text or ""
+    del texts
+    detokenized.send(sender=field.model, fields=(field.name,), tokens=tuple(map(str, waiting)), vault=field.vault)
+
+
+#: Expressions whose result is one of their sources' values: a token stays one.
+_TRANSPARENT = (Col, F, Case, When, Cast, Coalesce, ExpressionWrapper, Max, Min, Subquery)
+
+
+def token_reader(field: TokenizedField) -> Callable[[Any, Expression, Any], Any]:
+    """Return a converter for one column of one query."""
+    peers: Peers[ReadToken] = Peers()
+
+    def convert(value: Any, expression: Expression, connection: Any) -> Any:
+        if not value or not isinstance(expression, _TRANSPARENT):
+            return value
+        return _unpickle(value, field, peers)
+
+    return convert
+
+
+class TokenCol(Col):
+    """A tokenized field's column. In a query of model instances it stays as it is: ``from_db`` tracks the rows."""
+
+    reads_values = False
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        query = compiler.query
+        self.reads_values = not query.default_cols or any(
+            annotation is self for annotation in query.annotation_select.values()
+        )
+        return super().select_format(compiler, sql, params)
+
+    def get_db_converters(self, connection: Any) -> list[Any]:
+        return super().get_db_converters(connection) if self.reads_values else []

@@ -1,0 +1,108 @@
+"""Rows that came from one query, so that touching one value reads those of all of them.
+
+``Model.from_db`` is the only place that sees every instance that a query makes, with and without a custom manager. All
+rows of a query share its ``field_names`` list, and that is what tells one query's rows from another's.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model
+
+__all__ = ["Peers", "peers_of", "track_rows"]
+
+T = TypeVar("T")
+
+
+class Peers(Generic[T]):
+    """Weak references to things that are read together. Pickled and copied without them."""
+
+    __slots__ = ("__weakref__", "_limit", "_references", "key")
+
+    def __init__(self, key: object = None) -> None:
+        self.key = key
+        self._references: list[weakref.ref[T]] = []
+        self._limit = 4096
+
+    def add(self, member: T, reference: Callable[[T], weakref.ref[T]] = weakref.ref) -> None:
+        references = self._references
+        references.append(reference(member))
+        if len(references) > self._limit:  # iterator() over a large table leaves mostly dead ones
+            references[:] = [each for each in references if each() is not None]
+            self._limit = max(4096, 2 * len(references))
+
+    def __iter__(self) -> Iterator[T]:
+        return (member for reference in list(self._references) if (member := reference()) is not None)
+
+    def __copy__(self) -> Peers[T]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Peers[T]:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Peers, ()
+
+
+class _Latest(threading.local):
+    peers: Peers[Model] = Peers()
+
+
+_latest = _Latest()
+_by_key: weakref.WeakValueDictionary[int, Peers[Model]] = weakref.WeakValueDictionary()
+
+
+def _peers_for(field_names: object) -> Peers[Model]:
+    peers = _by_key.get(id(field_names))
+    if peers is None or peers.key is not field_names:
+        # The peers keep the list alive: while they are known, no other list can have its id.
+        peers = _by_key[id(field_names)] = Peers(field_names)
+    _latest.peers = peers
+    return peers
+
+
+def peers_of(instance: Model) -> Peers[Model] | None:
+    """Return the rows that came with this one; ``None`` for an instance that no query made."""
+    return getattr(instance._state, "altr_peers", None)
+
+
+def track_rows(model: type[Model]) -> None:
+    """Let the model's instances know the rows that came from the same query."""
+    if getattr(model, "_altr_tracks_rows", False):
+        return
+    model._altr_tracks_rows = True  # type: ignore[attr-defined]
+    _track_from_db(model)
+    _track_unpickled(model)
+
+
+def _track_from_db(model: type[Model]) -> None:
+    from_db = model.from_db.__func__  # type: ignore[attr-defined]
+
+    @wraps(from_db)
+    def tracked(cls: type[Model], db: str, field_names: Any, values: Any, **kwargs: Any) -> Model:
+        instance: Model = from_db(cls, db, field_names, values, **kwargs)
+        peers = _latest.peers
+        if peers.key is not field_names:
+            peers = _peers_for(field_names)
+        instance._state.altr_peers = peers  # type: ignore[attr-defined]
+        peers.add(instance)
+        return instance
+
+    model.from_db = classmethod(tracked)  # type: ignore[assignment, method-assign]
+
+
+def _track_unpickled(model: type[Model]) -> None:
+    setstate = model.__setstate__
+
+    @wraps(setstate)
+    def tracked(self: Model, state: dict[str, Any]) -> None:
+        setstate(self, state)
+        if (peers := peers_of(self)) is not None:
+            peers.add(self)
+
+    model.__setstate__ = tracked  # type: ignore[method-assign]

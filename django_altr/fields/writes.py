@@ -1,0 +1,258 @@
+"""From pending plaintext to reference tokens: everything that one operation writes goes to the vault together."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model
+from django.db.models.signals import pre_save
+
+from .cells import Pending, Token
+from .rows import peers_of
+
+if TYPE_CHECKING:
+    from . import TokenizedField
+
+__all__ = ["collect_bulk_writes", "connect", "tokenize", "tokenize_parameters", "tokenized_fields", "trusted_token"]
+
+
+def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -> list[TokenizedField]:
+    """Return the model's tokenized fields; with names, those that go by one of them (``name`` or ``attname``)."""
+    from . import TokenizedField
+
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if isinstance(field, TokenizedField) and (names is None or field.name in names or field.attname in names)
+    ]
+
+
+def connect() -> None:
+    # Without a sender: proxies and children of multi-table inheritance save their parents' fields too.
+    pre_save.connect(_tokenize_instance, dispatch_uid="django_altr.tokenize")
+
+
+# Tokenizing
+
+
+class _Texts(Sequence[str]):
+    """The plaintext of pending values, made on demand: an error report that shows this shows a number."""
+
+    def __init__(self, pendings: Sequence[Pending]) -> None:
+        self._pendings = pendings
+
+    def __len__(self) -> int:
+        return len(self._pendings)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._pendings[index].text()
+
+    def __iter__(self) -> Iterator[str]:
+        return (pending.text() for pending in self._pendings)
+
+    def __repr__(self) -> str:
+        return f"<plaintext of {len(self)} values>"
+
+
+def tokenize(pendings: Iterable[Pending]) -> None:
+    """Give every pending value its reference token.
+
+    Values of one vault travel together, different vaults side by side. Whatever was stored keeps its token when
+    something else fails, so that a later attempt does not store it again.
+    """
+    waiting: dict[tuple[str, bool, bool], list[Pending]] = defaultdict(list)
+    for pending in pendings:
+        if pending.token is None:
+            if pending.text():
+                waiting[pending.field.vault_key].append(pending)
+            else:
+                pending.token = ""
+    calls = [_Call(*key, group) for key, group in waiting.items()]
+    if len(calls) > 1:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            errors = list(pool.map(_Call.run, calls))
+    else:
+        errors = [call.run() for call in calls]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+class _Call:
+    """One call of ``tokenize_many``."""
+
+    def __init__(self, vault: str, deterministic: bool, with_metadata: bool, pendings: list[Pending]) -> None:
+        self.vault, self.deterministic, self.with_metadata, self.pendings = vault, deterministic, with_metadata, pendings
+
+    def run(self) -> Exception | None:
+        try:
+            tokens = self._tokenize()
+        except Exception as error:
+            return error
+        for pending, token in zip(self.pendings, tokens, strict=True):
+            pending.token = token
+        return None
+
+    def _tokenize(self) -> list[str]:
+        from ..backends import vaults
+
+        vault = vaults[self.vault]
+        metadata = None
+        if self.with_metadata and vault.supports_metadata:
+            metadata = [pending.field.get_metadata(pending.instance) for pending in self.pendings]
+        return vault.tokenize_many(_Texts(self.pendings), metadata=metadata, deterministic=self.deterministic)
+
+
+def tokenize_parameters(
+    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    """Turn the pending values among a statement's parameters into tokens, when it really runs.
+
+    An execute wrapper: what is only compiled (``str(queryset.query)``, an update of no rows) writes nothing.
+    """
+    pendings = [param for param in params or () if isinstance(param, Pending)]
+    if pendings:
+        tokenize(pendings)
+        params = tuple(param.token if isinstance(param, Pending) else param for param in params)
+    return execute(sql, params, many, context)
+
+
+# One instance
+
+
+def trusted_token(instance: Model, field: TokenizedField, cell: str) -> Token:
+    """Return a plain ``str`` cell as a token.
+
+    It is one if it came from the database. On an instance that code made, it was assigned to ``<name>_token``, or it
+    is a positional argument: then it has to look like a token, for plaintext must never reach the column.
+    """
+    from ..backends import vaults
+
+    if isinstance(cell, Token):
+        return cell
+    if peers_of(instance) is None and instance._state.adding and not vaults[field.vault].is_token(cell):
+        raise ValueError(
+            f"{field}: {field.attname} was given something that is no reference token. Assign plaintext to "
+            f"{field.name!r}, as a keyword: {type(instance).__name__}({field.name}=...)."
+        )
+    return Token(cell, field)
+
+
+def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending | None:
+    """Bring the field's cell into the form in which it can be saved; return it if it is still pending."""
+    cells = instance.__dict__
+    field.set_automatic_value(instance, add)
+    cell = cells.get(field.attname)
+    if isinstance(cell, str) and cell:
+        cell = trusted_token(instance, field, cell)
+        if cell.is_mutated:
+            cell = Pending(field, cell.value, instance)
+        cells[field.attname] = cell
+    if not isinstance(cell, Pending):
+        return None
+    if cell.instance is not instance:  # a default, or the cell of an instance that this one is a copy of
+        cell.instance = instance
+    return cell
+
+
+def _settle(instance: Model, pending: Pending) -> None:
+    if instance.__dict__.get(pending.field.attname) is pending:
+        instance.__dict__[pending.field.attname] = pending.as_token()
+
+
+def tokenize_cells(cells: Collection[tuple[Model, Pending]]) -> None:
+    """Tokenize cells and put the tokens in their place."""
+    try:
+        tokenize(pending for _, pending in cells)
+    finally:
+        for instance, pending in cells:
+            if pending.token is not None:
+                _settle(instance, pending)
+
+
+def _tokenize_instance(
+    sender: type[Model], instance: Model, raw: bool = False, update_fields: Collection[str] | None = None, **kwargs: Any
+) -> None:
+    fields = tokenized_fields(type(instance), update_fields)
+    if raw:
+        _take_as_tokens(instance, fields)
+    elif fields:
+        add = instance._state.adding
+        pendings = [(instance, pending) for field in fields if (pending := _pending_cell(instance, field, add))]
+        tokenize_cells(pendings)
+
+
+def _take_as_tokens(instance: Model, fields: Iterable[TokenizedField]) -> None:
+    # loaddata: the value of a fixture is the reference token.
+    for field in fields:
+        cell = instance.__dict__.get(field.attname)
+        if isinstance(cell, Pending) and cell.token is None:
+            cell = cell.value
+        if isinstance(cell, str) and cell:
+            cell = Token(cell, field)
+        instance.__dict__[field.attname] = cell
+
+
+# Many instances
+
+
+class _Bulk:
+    """The pending cells of one ``bulk_create`` or ``bulk_update``, whose statements may be many."""
+
+    def __init__(self) -> None:
+        self.cells: list[tuple[Model, Pending]] = []
+
+    def add(self, instance: Model, pending: Pending) -> None:
+        pending.flush = self.tokenize
+        self.cells.append((instance, pending))
+
+    def tokenize(self) -> None:
+        _current.bulk = None
+        cells, self.cells = self.cells, []
+        for _, pending in cells:
+            pending.flush = None
+        tokenize_cells(cells)
+
+
+class _Current(threading.local):
+    bulk: _Bulk | None = None
+
+
+_current = _Current()
+
+
+def collect_bulk_writes(model: type[Model]) -> None:
+    """Let ``bulk_create`` and ``bulk_update`` of the model reach the vault with all their objects at once.
+
+    Both hand every object to this method of the model before they build the first of their statements.
+    """
+    if getattr(model, "_altr_collects_bulk_writes", False):
+        return
+    model._altr_collects_bulk_writes = True  # type: ignore[attr-defined]
+    prepare = model._prepare_related_fields_for_save  # type: ignore[attr-defined]
+
+    @wraps(prepare)
+    def collecting(self: Model, operation_name: str, fields: Any = None) -> None:
+        try:
+            prepare(self, operation_name, fields)
+            if operation_name != "save":
+                _collect(self, fields, add=operation_name == "bulk_create")
+        except BaseException:
+            _current.bulk = None
+            raise
+
+    model._prepare_related_fields_for_save = collecting  # type: ignore[attr-defined]
+
+
+def _collect(instance: Model, fields: Collection[Any] | None, add: bool) -> None:
+    names = None if fields is None else {field.name for field in fields}
+    for field in tokenized_fields(type(instance), names):
+        pending = _pending_cell(instance, field, add)
+        if pending is not None:
+            _current.bulk = _current.bulk or _Bulk()
+            _current.bulk.add(instance, pending)
