@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_altr",
     "tests",
+    "testproject.shop",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
