@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,7 +37,7 @@ class Key:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rights", frozenset(self.rights))
         if unknown := self.rights - ALL_RIGHTS:
-            raise ValueError(f"Unknown rights: {', '.join(sorted(unknown))}. There are: {', '.join(sorted(ALL_RIGHTS))}.")
+            raise ValueError(f"Unknown rights {sorted(unknown)}; there are {sorted(ALL_RIGHTS)}.")
         if ":" in self.key or not self.key or not self.secret:
             raise ValueError("A key and a secret are not empty, and the key holds no colon.")
 
@@ -46,11 +46,14 @@ class Keyring:
     """The keys that a sandbox accepts. ``clock`` returns the server's time (seconds since 1970)."""
 
     def __init__(self, keys: Iterable[Key], clock: Callable[[], float]) -> None:
-        self._keys = {key.key: key for key in keys}
         self._clock = clock
+        self.replace(keys)
 
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._keys.values())
+    def replace(self, keys: Iterable[Key]) -> None:
+        self._keys = {key.key: key for key in keys}
+
+    def add(self, key: Key) -> None:
+        self._keys = {**self._keys, key.key: key}
 
     def authorize_signed(self, request: Request, right: str, denied: str) -> Key:
         """Check ``Authorization: ALTR key:signature``, the date and the right (the classic API)."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .wire import ERROR_TYPES, Request, Response, Route, dump
+from .classic import nested_error
+from .wire import ApiError, Request, Response, Route, dump
 
 __all__ = ["CORRUPTIONS", "DROPS", "Fault", "Faults", "Plan", "matches"]
 
@@ -23,8 +24,8 @@ class Fault:
 
     ``route`` limits it to requests that ``matches``; ``skip`` lets the first matching requests pass; ``times`` is how
     often it happens then (``None``: until it is removed). ``latency`` is seconds before the request is handled,
-    ``drip`` seconds for each byte of the answer. ``status``, ``body`` and ``headers`` answer in place of the vault, which
-    does not see the request. ``drop`` is one of ``DROPS``, ``corrupt`` one of ``CORRUPTIONS``.
+    ``drip`` seconds for each byte of the answer. ``status``, ``body`` and ``headers`` answer in place of the vault,
+    which does not see the request. ``drop`` is one of ``DROPS``, ``corrupt`` one of ``CORRUPTIONS``.
     """
 
     route: str | None = None
@@ -56,8 +57,8 @@ class Fault:
         if self.status is None:
             return None
         if self.body is None:
-            error = {"error_type": ERROR_TYPES.get(self.status, "internal_error"), "error_message": "Told to misbehave."}
-            return Response.json({"success": False, "response": error}, self.status, self.headers)
+            error = ApiError(self.status, "The sandbox was told to misbehave.")
+            return Response.json(nested_error(error), self.status, self.headers)
         body = self.body if isinstance(self.body, bytes) else self.body.encode()
         return Response(self.status, body, {"Content-Type": "application/json", **self.headers})
 
@@ -107,7 +108,7 @@ class Faults:
             return plan
         with self._lock:
             for fault in self._faults:
-                if (fault.decides and plan.fault) or not matches(fault.route, request, route) or not _take(fault):
+                if (fault.decides and plan.fault) or not _meant(fault, request, route) or not _take(fault):
                     continue
                 plan.latency += fault.latency
                 plan.drip += fault.drip
@@ -126,13 +127,16 @@ def _take(fault: Fault) -> bool:
     return fault.times >= 0
 
 
-def matches(wanted: str | None, request: Request, route: Route) -> bool:
-    """Tell whether a request is meant by ``"PUT"``, ``"PUT /api/v1/batch"``, ``"/api/v1/batch"`` or ``None`` (any)."""
+def _meant(fault: Fault, request: Request, route: Route) -> bool:
+    return matches(fault.route, request.method, route.path) or matches(fault.route, request.method, request.path)
+
+
+def matches(wanted: str | None, method: str, path: str) -> bool:
+    """Tell whether ``"PUT"``, ``"PUT /api/v1/batch"``, ``"/api/v1/batch"`` or ``None`` (all) means a request."""
     if wanted is None:
         return True
-    method, _, path = wanted.partition("/")
-    path = f"/{path}" if path else ""
-    return method.strip() in ("", request.method) and (not path or _plain(path) in (_plain(route.path), _plain(request.path)))
+    wanted_method, slash, wanted_path = wanted.partition("/")
+    return wanted_method.strip() in ("", method) and (not slash or _plain(slash + wanted_path) == _plain(path))
 
 
 def _plain(path: str) -> str:
@@ -143,8 +147,15 @@ def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Response], Re
     """Return a corruption that changes the answer's JSON object (v2: its data)."""
 
     def corrupt(response: Response) -> Response:
-        answer = json.loads(response.body)
-        change(answer["data"] if isinstance(answer.get("data"), dict) else answer)
+        try:
+            answer = json.loads(response.body)
+        except ValueError:  # GetData
+            return response
+        payload = answer
+        for name in ("response", "data"):
+            payload = payload[name] if isinstance(payload.get(name), dict) else payload
+        if payload:
+            change(payload)
         return Response(response.status, dump(answer), response.headers)
 
     return corrupt

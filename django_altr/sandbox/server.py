@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import time
@@ -39,14 +40,14 @@ class HTTPRequest(cheroot.HTTPRequest):
 
     def read_request_line(self) -> bool:
         try:
-            return bool(super().read_request_line())
+            return bool(super().read_request_line())  # type: ignore[no-untyped-call]
         except (ValueError, UnboundLocalError):  # urlsplit("//[")
             self.simple_response("400 Bad Request", "Malformed Request-URI")
             return False
 
     def read_request_headers(self) -> bool:
         try:
-            if not super().read_request_headers():
+            if not super().read_request_headers():  # type: ignore[no-untyped-call]
                 return False
         except UnboundLocalError:  # a continuation line without a header before it
             self.simple_response("400 Bad Request", "Illegal header line.")
@@ -97,7 +98,7 @@ class Server(cheroot.HTTPServer):
     """A threaded HTTP/1.1 server with keep-alive for one sandbox."""
 
     ConnectionClass = HTTPConnection
-    keep_alive_conn_limit = None
+    keep_alive_conn_limit = None  # type: ignore[assignment]
     max_request_header_size = MAX_HEADER_BYTES
     max_request_body_size = MAX_BODY_BYTES
     request_queue_size = 128
@@ -111,6 +112,14 @@ class Server(cheroot.HTTPServer):
         if sandbox.tls:
             certificate, private_key = map(str, sandbox.tls)
             self.ssl_adapter = BuiltinSSLAdapter(certificate, private_key)
+
+    @classmethod
+    def prepare_socket(cls, *args: Any, **kwargs: Any) -> Any:
+        sock = super().prepare_socket(*args, **kwargs)
+        if os.name == "posix":
+            # cheroot leaves it out on port 0, and then the same port cannot be had again after a stop.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return sock
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         logger.log(level, "%s", msg, exc_info=traceback and logger.isEnabledFor(logging.DEBUG))
@@ -140,7 +149,7 @@ def read_body(req: Any) -> bytes:
         reason: str | None = "The chunked body is malformed or too long."
     else:
         reason = None
-    if reason is None and getattr(req.rfile, "remaining", 0):
+    if reason is None and not req.chunked_read and req.rfile.remaining:
         reason = "The body ended before its Content-Length."
     if reason is not None:
         raise BadBody(reason)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
@@ -16,19 +16,29 @@ from urllib.parse import quote
 from .app import Application, answer
 from .auth import Key, Keyring
 from .classic import Classic
-from .misbehave import Fault, Faults, Plan
+from .control import PREFIX, Control
+from .misbehave import Fault, Faults, Plan, matches
 from .store import Store
+from .v2 import CRITICAL, VAULTED, RateLimit, Tokenization
 from .wire import Request, Response, Route
 
 if TYPE_CHECKING:
     from .server import Server
 
-__all__ = ["Record", "Sandbox"]
+__all__ = ["Record", "RemoteHost", "Sandbox"]
 
 #: Records of requests that are kept; the counts go on beyond.
 MAX_RECORDS = 100_000
-BACKENDS = {"chain": ("chain.ChainBackend", ""), "vaulted": ("vaulted.VaultedBackend", "/api/v2"),
-            "critical": ("critical.CriticalBackend", "/v2")}
+#: Backend and path of its API by short name.
+BACKENDS = {
+    "chain": ("chain.ChainBackend", ""),
+    "vaulted": ("vaulted.VaultedBackend", VAULTED.base),
+    "critical": ("critical.CriticalBackend", CRITICAL.base),
+}
+
+
+class RemoteHost(ValueError):
+    """The host is no loopback address, and ``allow_remote`` was not set."""
 
 
 @dataclass(slots=True)
@@ -47,7 +57,8 @@ class Sandbox:
     """An ALTR-compatible vault for development and tests, listening on a socket of its own.
 
     ``port`` 0 takes a free one; ``data`` is the SQLite file that keeps the values, ``None`` for memory; ``data_cap`` is
-    in bytes; ``rate_limit`` is requests a second of the v2 calls; ``tls`` is the paths of certificate and private key.
+    in bytes; ``rate_limit`` is requests a second of each v2 service; ``tls`` is the paths of certificate and private
+    key; ``control`` opens ``/_sandbox/``; ``allow_remote`` permits a host that other machines can reach.
 
     >>> with Sandbox() as sandbox:
     ...     sandbox.url.startswith("http://127.0.0.1:")
@@ -65,9 +76,15 @@ class Sandbox:
         rate_limit: int | None = None,
         threads: int = 32,
         tls: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
+        control: bool = False,
+        allow_remote: bool = False,
     ) -> None:
+        if not (allow_remote or is_loopback(host)):
+            raise RemoteHost(f"Other machines can reach {host}: the sandbox is for development on this one.")
         self.host, self.port, self.threads, self.tls = host, port, threads, tls
-        self.keys = tuple(keys) if keys is not None else (Key(),)
+        self._initial_keys = tuple(keys) if keys is not None else (Key(),)
+        self._data_cap = data_cap
+        self._keyring = Keyring(self._initial_keys, self.now)
         #: Seconds that the sandbox's clock is ahead of the real one.
         self.clock_offset = 0.0
         self.store = Store(data, cap=data_cap)
@@ -77,18 +94,23 @@ class Sandbox:
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._forget_requests()
-        self.application = Application(self._routes())
+        self._application = Application(self._routes(rate_limit, control))
 
-    def _routes(self) -> list[Route]:
-        keyring = Keyring(self.keys, self.now)
-        return Classic(self.store, keyring).routes()
+    def _routes(self, rate_limit: int | None, control: bool) -> list[Route]:
+        routes = Classic(self.store, self._keyring).routes()
+        for service in (VAULTED, CRITICAL):
+            limit = RateLimit(rate_limit) if rate_limit else None
+            routes += Tokenization(service, self.store, self._keyring, limit).routes()
+        return routes + (Control(self).routes() if control else [])
 
     # Running
 
     def start(self) -> Self:
         """Listen. After a ``stop`` it listens on the same port again, with the same values."""
-        from .server import Server
-
+        try:
+            from .server import Server
+        except ModuleNotFoundError as error:
+            raise ImportError("The sandbox needs cheroot: pip install 'django-altr[sandbox]'") from error
         if self._server is not None:
             raise RuntimeError("The sandbox is running already.")
         self._server = Server(self)
@@ -127,28 +149,40 @@ class Sandbox:
     @property
     def key(self) -> str:
         """The first key."""
-        return self.keys[0].key
+        return self._initial_keys[0].key
 
     @property
     def secret(self) -> str:
         """The secret of the first key."""
-        return self.keys[0].secret
+        return self._initial_keys[0].secret
+
+    def add_key(self, key: Key) -> Key:
+        """Accept one more key, until ``reset``."""
+        self._keyring.add(key)
+        return key
 
     @property
     def altr_url(self) -> str:
         """The value for ``ALTR_URL`` in the environment."""
-        scheme, _, address = self.url.partition("://")
-        prefix = "altr" if scheme == "https" else "altr+http"
-        return f"{prefix}://{quote(self.key, safe='')}:{quote(self.secret, safe='')}@{address}"
+        return self._altr_url(quote(self.secret, safe=""))
 
-    def settings(self, backend: str = "chain", **options: Any) -> dict[str, Any]:
+    @property
+    def altr_url_without_secret(self) -> str:
+        return self._altr_url("<secret>")
+
+    def _altr_url(self, secret: str) -> str:
+        scheme, _, address = self.url.partition("://")
+        return f"altr{'' if scheme == 'https' else '+http'}://{quote(self.key, safe='')}:{secret}@{address}"
+
+    def settings(self, backend: str = "chain", *, key: Key | None = None, **options: Any) -> dict[str, Any]:
         """Return an entry for ``settings.ALTR``. ``backend`` is chain, vaulted or critical."""
         name, path = BACKENDS[backend]
+        key = key or self._initial_keys[0]
         return {
             "BACKEND": f"django_altr.backends.{name}",
             "LOCATION": self.url + path,
-            "KEY": self.key,
-            "SECRET": self.secret,
+            "KEY": key.key,
+            "SECRET": key.secret,
             "OPTIONS": options,
         }
 
@@ -169,17 +203,24 @@ class Sandbox:
         """How many connections were accepted so far."""
         return self._connections
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of requests by ``"METHOD route"``."""
+        with self._lock:
+            return {f"{method} {route}": count for (method, route), count in self._counts.items()}
+
     def count(self, route: str | None = None) -> int:
         """Count requests: all, those of a method (``"PUT"``) or of a route (``"PUT /api/v1/batch"``)."""
         with self._lock:
             counts = list(self._counts.items())
-        return sum(count for (method, name), count in counts if route in (None, method, f"{method} {name}"))
+        return sum(count for (method, path), count in counts if matches(route, method, path))
 
     def reset(self, *, values: bool = True) -> None:
-        """Behave again, forget the requests and, unless told otherwise, the values."""
+        """Behave again; forget the requests, the added keys and, unless told otherwise, the values."""
         self.faults.clear()
         self.clock_offset = 0.0
-        self.store.cap = None
+        self.store.cap = self._data_cap
+        self._keyring.replace(self._initial_keys)
         self._forget_requests()
         if values:
             self.store.clear()
@@ -208,7 +249,9 @@ class Sandbox:
 
     def handle(self, request: Request) -> tuple[Response | None, Plan]:
         """Answer a request; ``None`` if the connection is to be closed without an answer."""
-        route = self.application.find(request)
+        route = self._application.find(request)
+        if route.path.startswith(PREFIX):
+            return answer(route, request), Plan()
         plan = self.faults.plan(request, route)
         record = self._record(request, route)
         if plan.latency:
@@ -246,3 +289,11 @@ class Misbehaviour:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach the host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
+from typing import Any
 
 __all__ = ["CapExceeded", "Store"]
 
@@ -32,7 +33,8 @@ class Store:
     What a method has stored is there after the process is killed: each write is a transaction in SQLite's
     write-ahead log. (After a power cut the last moments may be missing: ``synchronous = NORMAL``.)
 
-    ``path`` is the database file, ``None`` for memory. ``cap`` is the most bytes of data to keep, ``None`` for no limit.
+    ``path`` is the database file, ``None`` for memory. ``cap`` is the most bytes of data to keep, ``None`` for no
+    limit.
     """
 
     def __init__(self, path: str | PathLike[str] | None = None, *, cap: int | None = None) -> None:
@@ -127,8 +129,8 @@ class Store:
             self._select("DELETE FROM vault WHERE token IN ({})", tokens)
             self._size = self._measure()
 
-    def _select(self, statement: str, values: Iterable[object]) -> list[tuple[object, ...]]:
-        rows: list[tuple[object, ...]] = []
+    def _select(self, statement: str, values: Iterable[object]) -> list[tuple[Any, Any]]:
+        rows: list[tuple[Any, Any]] = []
         values = list(values)
         for start in range(0, len(values), MAX_VARIABLES):
             chunk = values[start : start + MAX_VARIABLES]
