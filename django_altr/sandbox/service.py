@@ -176,15 +176,7 @@ class Sandbox:
 
     def settings(self, backend: str = "chain", *, key: Key | None = None, **options: Any) -> dict[str, Any]:
         """Return an entry for ``settings.ALTR``. ``backend`` is chain, vaulted or critical."""
-        name, path = BACKENDS[backend]
-        key = key or self._initial_keys[0]
-        return {
-            "BACKEND": f"django_altr.backends.{name}",
-            "LOCATION": self.url + path,
-            "KEY": key.key,
-            "SECRET": key.secret,
-            "OPTIONS": options,
-        }
+        return vault_settings(self.url, key or self._initial_keys[0], backend, options)
 
     def now(self) -> float:
         """Return the sandbox's time, in seconds since 1970."""
@@ -289,6 +281,18 @@ class Misbehaviour:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+
+def vault_settings(url: str, key: Key, backend: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry for ``settings.ALTR`` that reaches a sandbox at a URL."""
+    name, path = BACKENDS[backend]
+    return {
+        "BACKEND": f"django_altr.backends.{name}",
+        "LOCATION": url + path,
+        "KEY": key.key,
+        "SECRET": key.secret,
+        "OPTIONS": options,
+    }
 
 
 def is_loopback(host: str) -> bool:
