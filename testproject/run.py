@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parent.parent
-STATE_DIR = ROOT / "var"
+STATE_DIR = Path(os.environ.get("STATE_DIR", ROOT / "var"))
 HOST = "127.0.0.1"
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(processes: Processes, options: argparse.Namespace) -> None:
-    STATE_DIR.mkdir(exist_ok=True)
+    STATE_DIR.mkdir(parents=True, exist_ok=True)
     own_vault = "ALTR_URL" not in os.environ
     if not options.no_serve:
         _check_free(options.port, "make run PORT=8001")
@@ -116,7 +116,7 @@ def _source(options: argparse.Namespace) -> list[str]:
 
 def _start_sandbox(processes: Processes, port: int) -> None:
     log, data = STATE_DIR / "sandbox.log", STATE_DIR / "vault.sqlite3"
-    _say(f"Starting the sandbox vault on {HOST}:{port} (log: {log.relative_to(ROOT)})")
+    _say(f"Starting the sandbox vault on {HOST}:{port} (log: {log})")
     command = _command("altr_sandbox", "--host", HOST, "--port", str(port), "--data", str(data))
     processes.start(f"sandbox (its log is {log})", command, log=log)
     processes.wait_for("sandbox", port)

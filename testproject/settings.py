@@ -9,17 +9,17 @@ from django.core.management.utils import get_random_secret_key
 
 from django_altr.conf import parse_altr_url
 
+env = environ.Env()
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 #: Whatever the demo makes lives here: databases, the vault of the sandbox, its log.
-STATE_DIR = BASE_DIR / "var"
+STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
 SANDBOX_URL = "altr+http://sandbox-key:sandbox-secret@127.0.0.1:8200"
-
-env = environ.Env()
 
 
 def development_secret_key() -> str:
     """Return the key made at the first start, so that a restart logs nobody out."""
-    STATE_DIR.mkdir(exist_ok=True)
+    STATE_DIR.mkdir(parents=True, exist_ok=True)
     path = STATE_DIR / "secret_key"
     if not path.exists():
         path.touch(mode=0o600)

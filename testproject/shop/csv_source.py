@@ -81,28 +81,35 @@ class CsvSource:
         self._check_readable()
         self.name = f"csv:{self._fingerprint()}"
         self.columns, self.extra_columns = self._read_header()
+        self.count = sum(1 for _ in self._records())
 
     def rows(self, skip: set[int]) -> Iterator[Customer]:
         """Yield the unsaved customers of the good rows whose line number is not in ``skip``."""
+        for line, cells in self._records(self.rejected):
+            if line in skip:
+                continue
+            try:
+                customer = self._customer(cells)
+            except BadRow as error:
+                self.rejected.append(Rejected(line, str(error)))
+                continue
+            customer.source, customer.source_row = self.name, line
+            yield customer
+
+    # -- the file
+
+    def _records(self, rejected: list[Rejected] | None = None) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line, cells) of the records after the header that have its shape."""
         with self._open() as file:
             records = Records(file, self._delimiter)
             next(records)
             for line, cells in records:
-                if line in skip:
+                if self._well_formed(cells):
+                    yield line, cells
                     continue
-                if not self._well_formed(cells):
-                    self._reject(line, f"{self._shape(cells)}; look for a quote that is not closed")
-                    records.split()
-                    continue
-                try:
-                    customer = self._customer(cells)
-                except BadRow as error:
-                    self._reject(line, str(error))
-                    continue
-                customer.source, customer.source_row = self.name, line
-                yield customer
-
-    # -- the file
+                records.split()
+                if rejected is not None:
+                    rejected.append(Rejected(line, f"{self._shape(cells)}; look for a quote that is not closed"))
 
     def _open(self) -> TextIO:
         return self.path.open(encoding=self.encoding, newline="")
@@ -154,9 +161,6 @@ class CsvSource:
         return known, extra
 
     # -- a row
-
-    def _reject(self, line: int, reason: str) -> None:
-        self.rejected.append(Rejected(line, reason))
 
     def _well_formed(self, cells: list[str]) -> bool:
         one_line = [index for index, field in self.columns.items() if field not in MANY_LINES]

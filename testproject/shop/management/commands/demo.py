@@ -58,7 +58,7 @@ class Command(BaseCommand):
         there = set(mine.values_list("source_row", flat=True))
         added = 0
         with _progress() as progress:
-            task = progress.add_task(source.title, total=getattr(source, "count", None), completed=len(there))
+            task = progress.add_task(source.title, total=source.count, completed=len(there))
             for chunk in _chunks(source.rows(skip=there), CHUNK):
                 _save(chunk)
                 added += len(chunk)
