@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-__all__ = ["DEFAULT_ALIAS", "InvalidVaultError", "check_options", "configured_vaults", "parse_altr_url"]
+__all__ = ["DEFAULT_ALIAS", "InvalidVaultError", "Problem", "configured_vaults", "option_problems", "parse_altr_url"]
 
 DEFAULT_ALIAS = "default"
 
@@ -80,15 +80,26 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def check_options(options: Mapping[str, Any], known: frozenset[str]) -> list[str]:
-    """Return what is wrong with the options of a vault, one sentence each; values are not repeated."""
-    problems = [
-        f"The option {name!r} is unknown; known are {', '.join(sorted(known))}."
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with an entry of ``settings.ALTR``: the id of its system check, one sentence, and the remedy."""
+
+    id: str
+    text: str
+    hint: str
+
+
+def option_problems(options: object, known: frozenset[str]) -> list[Problem]:
+    """Return what is wrong with the OPTIONS of a vault; their values are not repeated."""
+    if not isinstance(options, Mapping):
+        return [Problem("altr.E007", "OPTIONS is no dictionary.", "Give the options by name.")]
+    unknown = [
+        Problem("altr.E006", f"The option {name!r} is unknown.", f"This backend knows {', '.join(sorted(known))}.")
         for name in options
         if name not in known
     ]
-    return problems + [
-        f"The option {name!r} must be {OPTIONS[name].expects}."
+    return unknown + [
+        Problem("altr.E007", f"The option {name!r} has an unusable value.", f"It must be {OPTIONS[name].expects}.")
         for name, value in options.items()
         if name in known and name in OPTIONS and not OPTIONS[name].accepts(value)
     ]

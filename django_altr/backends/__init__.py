@@ -11,7 +11,8 @@ from django.core.signals import setting_changed
 from django.utils.connection import BaseConnectionHandler
 from django.utils.module_loading import import_string
 
-from django_altr.conf import DEFAULT_ALIAS, InvalidVaultError, check_options, configured_vaults
+from django_altr.conf import DEFAULT_ALIAS, InvalidVaultError, configured_vaults
+from django_altr.redact import Redacted
 
 from .base import BaseBackend, TokenStatus, no_detokenization
 
@@ -21,6 +22,7 @@ __all__ = [
     "InvalidVaultError",
     "TokenStatus",
     "VaultHandler",
+    "import_backend",
     "no_detokenization",
     "vaults",
 ]
@@ -44,11 +46,7 @@ class VaultHandler(BaseConnectionHandler):
         return configured_vaults() if settings is None else settings
 
     def create_connection(self, alias: str) -> BaseBackend:
-        params = self.settings[alias]
-        backend = _import_backend(alias, params)
-        if problems := check_options(params.get("OPTIONS") or {}, backend.known_options):
-            raise InvalidVaultError(f"ALTR[{alias!r}]['OPTIONS']: {' '.join(problems)}")
-        return backend(alias, params)
+        return import_backend(alias, Redacted(self.settings[alias]))(alias, self.settings[alias])
 
     def __getitem__(self, alias: str) -> BaseBackend:
         # Without the lock first: this is read for every batch.
@@ -90,17 +88,21 @@ class VaultHandler(BaseConnectionHandler):
             backend.after_fork()
 
 
-def _import_backend(alias: str, params: object) -> type[BaseBackend]:
-    if not isinstance(params, dict) or not isinstance(params.get("BACKEND"), str):
+def import_backend(alias: str, params: Redacted[Any]) -> type[BaseBackend]:
+    """Return the class that BACKEND of an entry names, or raise ``InvalidVaultError``."""
+    entry = params.reveal()
+    path = entry.get("BACKEND") if isinstance(entry, Mapping) else None
+    del entry
+    if not isinstance(path, str):
         raise InvalidVaultError(
             f"ALTR[{alias!r}] must be a dictionary with BACKEND, for example 'django_altr.backends.chain.ChainBackend'."
         )
     try:
-        backend: type[BaseBackend] = import_string(params["BACKEND"])
+        backend = import_string(path)
     except ImportError as error:
-        raise InvalidVaultError(
-            f"ALTR[{alias!r}]['BACKEND']: could not import {params['BACKEND']!r}: {error}"
-        ) from None
+        raise InvalidVaultError(f"ALTR[{alias!r}]['BACKEND'] cannot be imported: {error}") from None
+    if not (isinstance(backend, type) and issubclass(backend, BaseBackend)):
+        raise InvalidVaultError(f"ALTR[{alias!r}]['BACKEND'] is no vault backend: {path!r}.")
     return backend
 
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any, ClassVar, TypedDict
 from urllib.parse import quote, unquote
 
+from django_altr.conf import InvalidVaultError, Problem, option_problems
 from django_altr.exceptions import DetokenizationBlocked, NotSupported, TokenNotFound, ValueTooLarge
 from django_altr.redact import Redacted
 
@@ -68,11 +69,20 @@ class BaseBackend:
         self.alias = alias
         self.params = Redacted(params)
         self.options: Mapping[str, Any] = params.get("OPTIONS") or {}
+        # An exception's traceback keeps this frame: it must not keep the secret.
+        del params
+        if problems := self.config_problems(self.params):
+            raise InvalidVaultError(f"ALTR[{alias!r}]: {' '.join(f'{found.text} {found.hint}' for found in problems)}")
         if pattern := self.options.get("token_pattern"):
             self.token_pattern = re.compile(pattern)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
+
+    @classmethod
+    def config_problems(cls, params: Redacted[Mapping[str, Any]]) -> list[Problem]:
+        """Return what makes an entry of ``settings.ALTR`` unusable; the system checks report the same."""
+        return option_problems(params.reveal().get("OPTIONS") or {}, cls.known_options)
 
     def tokenize_many(
         self,
@@ -126,7 +136,7 @@ class BaseBackend:
     def after_fork(self) -> None:
         """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
 
-    def seal(self, values: Iterable[str]) -> Redacted[list[str]]:
+    def seal(self, values: Iterable[str], *, deterministic: bool = False) -> Redacted[list[str]]:
         """Return the values in a wrapper that shows nothing, after checking that each is a text the vault can keep.
 
         Raises ``ValueError`` or ``ValueTooLarge``, which name the position and the size, never the value.
@@ -134,12 +144,12 @@ class BaseBackend:
         plaintexts = Redacted(list(values))
         del values
         for position in range(len(plaintexts)):
-            if problem := self._problem_of(Redacted(plaintexts.reveal()[position])):
+            if problem := self._problem_of(Redacted(plaintexts.reveal()[position]), deterministic):
                 error, reason = problem
                 raise error(f"Value {position} of {len(plaintexts)} for the vault {self.alias!r} {reason}")
         return plaintexts
 
-    def _problem_of(self, value: Redacted[str]) -> tuple[type[ValueError], str] | None:
+    def _problem_of(self, value: Redacted[str], deterministic: bool) -> tuple[type[ValueError], str] | None:
         if not isinstance(value.reveal(), str):
             return ValueError, f"must be str, not {type(value.reveal()).__name__}."
         try:
@@ -148,6 +158,9 @@ class BaseBackend:
             return ValueError, "is no valid text: it holds a lone surrogate, which UTF-8 cannot encode."
         if self.max_value_bytes is not None and size > self.max_value_bytes:
             return ValueTooLarge, f"has {size} bytes; this vault takes at most {self.max_value_bytes}."
+        if deterministic and self.max_deterministic_bytes is not None and size > self.max_deterministic_bytes:
+            most = self.max_deterministic_bytes
+            return ValueTooLarge, f"has {size} bytes; deterministic tokens are for at most {most}."
         characters = len(value.reveal())
         if self.max_value_characters is not None and characters > self.max_value_characters:
             return ValueTooLarge, f"has {characters} characters; this vault takes at most {self.max_value_characters}."

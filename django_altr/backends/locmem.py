@@ -58,7 +58,8 @@ class LocMemBackend(BaseBackend):
         metadata: str | Sequence[str | None] | None = None,
         deterministic: bool = False,
     ) -> list[str]:
-        plaintexts = self.seal(values)
+        plaintexts = self.seal(values, deterministic=deterministic)
+        del values
         labels = self.labels(metadata, len(plaintexts))
         self._count("tokenize", len(plaintexts))
         with self._store.lock:
@@ -68,10 +69,10 @@ class LocMemBackend(BaseBackend):
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
         self.check_detokenization_allowed()
-        wanted = list(dict.fromkeys(tokens))
+        wanted = list(dict.fromkeys(map(str.__str__, tokens)))
         self._count("detokenize", len(wanted))
         values = self._store.values
-        return {str(token): values[token] for token in wanted if token in values}
+        return {token: values[token] for token in wanted if token in values}
 
     def delete_many(self, tokens: Iterable[str]) -> None:
         doomed = list(dict.fromkeys(tokens))

@@ -1,0 +1,237 @@
+"""ALTR's classic API ("chainAPI", v1): single values with metadata, batches, HMAC signatures.
+
+Source: ALTR's documentation of PutData, GetData, GetMetadata, PostBatch and GetBatch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from functools import partial
+from urllib.parse import quote
+
+from django_altr.exceptions import TokenNotFound, ValueTooLarge
+from django_altr.http import Answer, Call, HmacAuth, Step
+from django_altr.redact import Redacted
+
+from .base import TokenStatus, decode_metadata, encode_metadata
+from .remote import TOO_LARGE, RemoteBackend, batch_body
+
+__all__ = ["ChainBackend"]
+
+SINGLE, BATCH = "/api/v1/single/", "/api/v1/batch"
+JSON = {"Content-Type": "application/json"}
+#: Bytes of one value in a batch. The documentation says 3 kB: 3,000 is inside of either reading.
+MAX_BATCH_VALUE_BYTES = 3000
+#: What may stand in a URL's path: a slash or a dot segment from a tampered column could name another call.
+PATH_TOKEN = re.compile(r"[A-Za-z0-9._~+=:@-]{1,1024}")
+
+#: Position of a value -> its reference token.
+Tokens = dict[int, str]
+#: Reference token -> its text.
+Texts = Redacted[dict[str, str]]
+
+
+class ChainBackend(RemoteBackend):
+    """The classic vault. LOCATION is scheme and host; ``/api/v1/...`` is added.
+
+    Values with metadata go through PutData, one request each, in parallel; values without go in batches. Metadata
+    that is not plain ASCII travels percent-encoded as RFC 8187 says.
+    """
+
+    max_values = 1024
+    max_deterministic_bytes = MAX_BATCH_VALUE_BYTES
+    supports_metadata = True
+    supports_status = True
+    supports_deterministic = True
+    location_hint = "It is scheme and host of the vault, for example 'https://altr.example.com'."
+
+    def credentials(self) -> HmacAuth:
+        params = self.params.reveal()
+        return HmacAuth(params["KEY"], params["SECRET"], clock=self.clock)
+
+    def tokenize_many(
+        self,
+        values: Iterable[str],
+        *,
+        metadata: str | Sequence[str | None] | None = None,
+        deterministic: bool = False,
+    ) -> list[str]:
+        texts = self.seal(values, deterministic=deterministic)
+        del values
+        labels = self.labels(metadata, len(texts))
+        tokens: Tokens = {}
+        if deterministic:
+            return self._tokenize_equal(texts)
+        batched, single = [], []
+        for position, label in enumerate(labels):
+            small = label is None and len(texts.reveal()[position].encode()) <= MAX_BATCH_VALUE_BYTES
+            (batched if small else single).append(position)
+        jobs = [partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)]
+        jobs += [partial(self._put_data, texts, position, labels[position]) for position in single]
+        self._workers.run(jobs, tokens.update)
+        return [tokens[position] for position in range(len(texts))]
+
+    def _tokenize_equal(self, texts: Redacted[list[str]]) -> list[str]:
+        """Ask for deterministic tokens: each distinct text once."""
+        distinct = Redacted(list(dict.fromkeys(texts.reveal())))
+        tokens: Tokens = {}
+        self._workers.run(
+            [partial(self._post_batch, distinct, batch, True) for batch in self.pack(distinct)], tokens.update
+        )
+        by_text = Redacted(dict(zip(distinct.reveal(), (tokens[i] for i in range(len(distinct))), strict=True)))
+        return [by_text.reveal()[text] for text in texts.reveal()]
+
+    def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
+        self.check_detokenization_allowed()
+        wanted = [token for token in dict.fromkeys(map(str.__str__, tokens)) if self.is_plausible(token)]
+        texts: Texts = Redacted({})
+        self._workers.run(self._reads(wanted), lambda found: texts.reveal().update(found.reveal()))
+        return texts.reveal()
+
+    def metadata(self, token: str) -> str | None:
+        answer = self._get("GetMetadata", token, "/metadata")
+        parsed = answer.json().reveal()
+        if not isinstance(parsed, dict) or not isinstance(parsed.get("metadata"), str | None):
+            raise self.invalid("GetMetadata", "something else than metadata")
+        label: str | None = parsed.get("metadata")
+        return None if label is None else decode_metadata(label)
+
+    def status(self, token: str) -> TokenStatus:
+        parsed = self._get("token status", token, "/status").json().reveal()
+        for key in ("response", "data"):
+            parsed = parsed.get(key) if isinstance(parsed, dict) else None
+        if not isinstance(parsed, dict) or not all(
+            isinstance(parsed.get(k), bool) for k in TokenStatus.__annotations__
+        ):
+            raise self.invalid("token status", "something else than a status")
+        return TokenStatus(**{key: parsed[key] for key in TokenStatus.__annotations__})  # type: ignore[typeddict-item]
+
+    # Writing
+
+    def _post_batch(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:
+        determinism = "true" if deterministic else "false"
+        answer = self._client.exchange(
+            Call(
+                "PostBatch", "POST", BATCH, BATCH,
+                right="write with deterministic tokens" if deterministic else "write",
+                body=batch_body(texts, batch),
+                headers={**JSON, "X-ALTR-DETERMINISM": determinism},
+                accepts=TOO_LARGE,
+            )
+        )  # fmt: skip
+        if answer.status in TOO_LARGE:
+            return Step({}, [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)])
+        tokens: list[str | None] = self.read_batch(answer, "PostBatch", len(batch)).reveal()
+        given = dict(zip(batch, tokens, strict=True))
+        left_out = [position for position, token in given.items() if token is None]
+        if left_out and deterministic:
+            raise ValueTooLarge(f"The vault {self.alias!r} makes no deterministic token for a value of this size.")
+        return Step(
+            {position: token for position, token in given.items() if token is not None},
+            [partial(self._put_data, texts, position, None) for position in left_out],
+        )
+
+    def _put_data(self, texts: Redacted[list[str]], position: int, label: str | None) -> Step[Tokens]:
+        headers = {"Content-Type": "application/octet-stream"}
+        if label is not None:
+            headers["X-ALTR-METADATA"] = encode_metadata(label)
+        body = Redacted(texts.reveal()[position].encode())
+        answer = self._client.exchange(
+            Call("PutData", "POST", SINGLE, SINGLE, right="write", body=body, headers=headers)
+        )
+        parsed = answer.json().reveal()
+        for key in ("response", "data", "referenceToken"):
+            parsed = parsed.get(key) if isinstance(parsed, dict) else None
+        if not isinstance(parsed, str) or not parsed:
+            raise self.invalid("PutData", "no reference token")
+        return Step({position: parsed})
+
+    # Reading
+
+    def _reads(self, tokens: list[str]) -> list[partial[Step[Texts]]]:
+        batches = self.pack(Redacted(tokens))
+        return [partial(self._get_batch, [tokens[position] for position in batch]) for batch in batches]
+
+    def _get_batch(self, tokens: list[str]) -> Step[Texts]:
+        answer = self._client.exchange(
+            Call(
+                "GetBatch", "PUT", BATCH, BATCH,
+                right="read", body=batch_body(Redacted(tokens), range(len(tokens))),
+                headers=JSON, accepts=TOO_LARGE | {404},
+            )
+        )  # fmt: skip
+        if answer.status == 404:
+            return Step(Redacted({}), self._without_unknown(tokens, answer))
+        if answer.status in TOO_LARGE:
+            return Step(Redacted({}), self._split(tokens))
+        texts = self.read_batch(answer, "GetBatch", len(tokens))
+        # What is no token comes back as it is.
+        pairs = Redacted({token: text for token, text in zip(tokens, texts.reveal(), strict=True) if text != token})
+        large = [token for token, text in pairs.reveal().items() if text is None]
+        found: Texts = Redacted({token: text for token, text in pairs.reveal().items() if text is not None})
+        return Step(found, [partial(self._get_data, token) for token in large])
+
+    def _without_unknown(self, tokens: list[str], answer: Answer) -> list[partial[Step[Texts]]]:
+        """Return the reads of the other tokens: a 404 names the unknown ones, or else the batch is halved."""
+        kind, message = answer.error()
+        if kind != "resource_not_found":
+            raise self.invalid("GetBatch", "HTTP 404 that is not ALTR's")
+        named = set(re.split(r"[\s,;\"'\[\]]+", message))
+        others = [token for token in tokens if token.rstrip(".") not in named and token not in named]
+        if len(others) < len(tokens):
+            return self._reads(others)
+        return self._split(tokens) if len(tokens) > 1 else []
+
+    def _split(self, tokens: list[str]) -> list[partial[Step[Texts]]]:
+        if len(tokens) == 1:
+            # Over the limit all by itself: single values have none.
+            return [partial(self._get_data, tokens[0])]
+        return [partial(self._get_batch, half) for half in self.halves(tokens)]
+
+    def _get_data(self, token: str) -> Step[Texts]:
+        for _ in range(2):
+            answer = self._ask("GetData", token, "")
+            if answer is None:
+                return Step(Redacted({}))
+            if _is_intact(answer):
+                break
+        else:
+            raise self.invalid("GetData", "data that its X-Expected-Hash does not match, twice")
+        text = _decode(answer.body)
+        if text.reveal() is None:
+            raise self.invalid("GetData", "data that is no UTF-8 text")
+        return Step(Redacted({token: text.reveal()}))  # type: ignore[dict-item]
+
+    def _get(self, name: str, token: str, suffix: str) -> Answer:
+        answer = self._ask(name, str.__str__(token), suffix)
+        if answer is None:
+            raise TokenNotFound([token])
+        return answer
+
+    def _ask(self, name: str, token: str, suffix: str) -> Answer | None:
+        """Ask for one token; return ``None`` if the vault does not know it, or it can be none."""
+        if not PATH_TOKEN.fullmatch(token) or token in (".", ".."):
+            return None
+        path, route = f"{SINGLE}{quote(token, safe='')}{suffix}", f"{SINGLE}:referenceToken{suffix}"
+        answer = self._client.exchange(
+            Call(name, "GET", path, route, right="read", resource=token, accepts=frozenset({404}))
+        )
+        if answer.status == 404 and answer.error()[0] != "resource_not_found":
+            raise self.invalid(name, "HTTP 404 that is not ALTR's")
+        return None if answer.status == 404 else answer
+
+
+def _is_intact(answer: Answer) -> bool:
+    expected = answer.headers.get("X-Expected-Hash")
+    digest = hashlib.md5(answer.body.reveal(), usedforsecurity=False).hexdigest()
+    return expected is None or expected.strip().lower() == digest
+
+
+def _decode(body: Redacted[bytes]) -> Redacted[str | None]:
+    try:
+        return Redacted(body.reveal().decode())
+    except UnicodeDecodeError:
+        # The error holds the data: it ends here.
+        return Redacted(None)

@@ -1,0 +1,183 @@
+"""What the backends that talk HTTP share: client, worker threads, circuit breaker, batches and their answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from json.encoder import encode_basestring
+from typing import Any, ClassVar, TypeVar
+
+from django_altr.conf import Problem
+from django_altr.exceptions import BatchTooLarge, InvalidResponse
+from django_altr.http import Answer, BasicAuth, CircuitBreaker, Client, HmacAuth, Options, Workers, location_problem
+from django_altr.http import utcnow as now_in_utc
+from django_altr.redact import Redacted
+from django_altr.signals import vault_state_changed
+
+from .base import BaseBackend
+
+__all__ = ["RemoteBackend"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("django_altr")
+
+#: Statuses that say that a batch is too large: ALTR's own, and that of proxies.
+TOO_LARGE = frozenset({413, 509})
+#: Characters of the longest text that is sent as a reference token.
+MAX_TOKEN_LENGTH = 1024
+#: Every option that is one of the HTTP client.
+CLIENT_OPTIONS = frozenset(Options.__dataclass_fields__)
+
+
+class RemoteBackend(BaseBackend):
+    """A vault behind HTTP."""
+
+    known_options = CLIENT_OPTIONS | {"token_pattern"}
+    #: Bytes of one batch request, JSON framing included.
+    max_batch_bytes: ClassVar[int] = 500_000
+    #: Client options whose default differs from ``Options``.
+    default_options: ClassVar[Mapping[str, Any]] = {}
+    #: The clock that dates requests.
+    clock: Callable[[], datetime] = staticmethod(now_in_utc)
+
+    def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
+        super().__init__(alias, params)
+        del params
+        given = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
+        options = Options(**{**self.default_options, **given})
+        self._workers = Workers(f"altr-{alias}", options.max_workers)
+        self._client = Client(
+            alias,
+            self.params.reveal()["LOCATION"],
+            self.credentials(),
+            options,
+            clock=self.clock,
+            on_breaker_change=self._breaker_changed,
+        )
+
+    @classmethod
+    def config_problems(cls, params: Redacted[Mapping[str, Any]]) -> list[Problem]:
+        found = [
+            Problem(
+                "altr.E003", f"{name} is missing.", "Take it from the environment, for example with parse_altr_url."
+            )
+            for name in ("KEY", "SECRET")
+            if not (isinstance(params.reveal().get(name), str) and params.reveal()[name])
+        ]
+        if ":" in str(params.reveal().get("KEY", "")):
+            found.append(
+                Problem("altr.E003", "KEY holds a colon.", "An API key has none; was it given with its secret?")
+            )
+        location = params.reveal().get("LOCATION")
+        if problem := location_problem(location):
+            insecure = "plain http" in problem
+            found.append(Problem("altr.E005" if insecure else "altr.E004", f"LOCATION {problem}", cls.location_hint))
+        return found + super().config_problems(params)
+
+    #: What LOCATION should look like, for error messages.
+    location_hint: ClassVar[str] = "It is scheme and host of the vault."
+
+    def credentials(self) -> HmacAuth | BasicAuth:
+        """Return what signs the requests."""
+        raise NotImplementedError
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The circuit breaker: ``backend.breaker.state``."""
+        return self._client.breaker
+
+    def close(self) -> None:
+        self._workers.close()
+        self._client.close()
+
+    def after_fork(self) -> None:
+        # The client takes care of itself.
+        self._workers.after_fork()
+
+    def _breaker_changed(self, state: str) -> None:
+        if state == "open":
+            logger.warning(
+                "The vault %r failed %d times in a row: no request is sent for %g seconds.",
+                self.alias, self.breaker.failures, self.breaker.reset,
+            )  # fmt: skip
+        else:
+            logger.warning("The vault %r answers again.", self.alias)
+        vault_state_changed.send_robust(sender=type(self), vault=self.alias, state=state)
+
+    def pack(self, texts: Redacted[list[str]], positions: Iterable[int] | None = None) -> Iterator[list[int]]:
+        """Group positions of the texts into batches within the vault's limits."""
+        batch: list[int] = []
+        size = 2
+        for position in range(len(texts)) if positions is None else positions:
+            added = len(_encode(texts, position)) + FRAMING
+            if batch and (len(batch) == self.max_values or size + added > self.max_batch_bytes):
+                yield batch
+                batch, size = [], 2
+            batch.append(position)
+            size += added
+        if batch:
+            yield batch
+
+    def halves(self, batch: list[T]) -> list[list[T]]:
+        """Split a batch that the vault calls too large."""
+        if len(batch) == 1:
+            raise BatchTooLarge(f"The vault {self.alias!r} refuses a batch of a single value as too large.")
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+
+    def is_plausible(self, token: str) -> bool:
+        """Tell whether a text may be sent as a reference token; others are unknown without asking."""
+        return 0 < len(token) <= MAX_TOKEN_LENGTH and token.isprintable()
+
+    def read_batch(self, answer: Answer, call: str, count: int, *, inside: str | None = None) -> Redacted[list[Any]]:
+        """Return the strings (or None, where the overflow flag allows it) of a batch's answer, by position.
+
+        Raises ``InvalidResponse`` for anything that is not what was asked for. ``inside`` names the key that the
+        answer holds the batch under.
+        """
+        values = answer.json()
+        if inside is not None:
+            values = Redacted(_get(values.reveal(), inside))
+        if problem := _problem_of(values.reveal(), count, answer.flag("X-Overflow-Data")):
+            raise self.invalid(call, problem)
+        return Redacted([values.reveal()[str(position)] for position in range(count)])  # type: ignore[index]
+
+    def invalid(self, call: str, problem: str) -> InvalidResponse:
+        return InvalidResponse(
+            f"The vault {self.alias!r} answered {call} with {problem}. Nothing of the answer was used. Check that "
+            f"LOCATION is the vault itself and that no proxy changes its answers."
+        )
+
+
+#: Bytes around a value in a batch: key of up to four digits, quotes, colon and comma.
+FRAMING = len('"4095":,')
+
+
+def _encode(texts: Redacted[list[str]], position: int) -> bytes:
+    return encode_basestring(texts.reveal()[position]).encode()
+
+
+def batch_body(texts: Redacted[list[str]], positions: Sequence[int]) -> Redacted[bytes]:
+    """Return the JSON object of a batch with positional keys: "0", "1", ..."""
+    entries = (b'"%d":%s' % (key, _encode(texts, position)) for key, position in enumerate(positions))
+    return Redacted(b"{%s}" % b",".join(entries))
+
+
+def _get(answer: object, key: str) -> object:
+    return answer.get(key) if isinstance(answer, dict) else None
+
+
+def _problem_of(values: object, count: int, overflow: bool) -> str | None:
+    if values is None:
+        return "something that is no JSON"
+    if not isinstance(values, dict):
+        return "JSON that is no object"
+    if len(values) != count or any(str(position) not in values for position in range(count)):
+        return f"other keys than the {count} that were sent"
+    if not all(value is None or isinstance(value, str) for value in values.values()):
+        return "values that are no text"
+    if not overflow and None in values.values():
+        return "a null without the overflow flag"
+    return None

@@ -1,0 +1,108 @@
+"""What ALTR's Vaulted and Critical services (v2) share: Basic auth, batches with positional keys, deletion.
+
+Source: the documented API, and ALTR's own open-source client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from django_altr.http import Answer, BasicAuth, Call, Step
+from django_altr.redact import Redacted
+
+from .remote import TOO_LARGE, RemoteBackend, batch_body
+
+__all__ = ["TokenizationBackend"]
+
+JSON = {"Content-Type": "application/json"}
+
+#: Position of a value -> its reference token.
+Tokens = dict[int, str]
+#: Reference token -> its text.
+Texts = Redacted[dict[str, str]]
+NO_TEXTS: Texts = Redacted({})
+
+
+class TokenizationBackend(RemoteBackend):
+    """A v2 service. LOCATION is its documented base URL; ``/batch...`` is added. Metadata is not kept there.
+
+    The service allows 50 requests a second; the option ``rate_limit`` keeps one process within it.
+    """
+
+    supports_deterministic = True
+    supports_delete = True
+    default_options: ClassVar[Mapping[str, Any]] = {"rate_limit": 50.0}
+
+    def credentials(self) -> BasicAuth:
+        params = self.params.reveal()
+        return BasicAuth(params["KEY"], params["SECRET"])
+
+    def tokenize_many(
+        self,
+        values: Iterable[str],
+        *,
+        metadata: str | Sequence[str | None] | None = None,
+        deterministic: bool = False,
+    ) -> list[str]:
+        texts = self.seal(values, deterministic=deterministic)
+        del values
+        tokens: Tokens = {}
+        jobs = [partial(self._tokenize, texts, batch, deterministic) for batch in self.pack(texts)]
+        self._workers.run(jobs, tokens.update)
+        return [tokens[position] for position in range(len(texts))]
+
+    def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
+        self.check_detokenization_allowed()
+        texts: Texts = Redacted({})
+        jobs = [partial(self._detokenize, batch) for batch in self._batches(tokens)]
+        self._workers.run(jobs, lambda found: texts.reveal().update(found.reveal()))
+        return texts.reveal()
+
+    def delete_many(self, tokens: Iterable[str]) -> None:
+        jobs = [partial(self._delete, batch) for batch in self._batches(tokens)]
+        self._workers.run(jobs, lambda nothing: None)
+
+    def _batches(self, tokens: Iterable[str]) -> list[list[str]]:
+        wanted = [token for token in dict.fromkeys(map(str.__str__, tokens)) if self.is_plausible(token)]
+        return [[wanted[position] for position in batch] for batch in self.pack(Redacted(wanted))]
+
+    def _tokenize(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:
+        call = Call(
+            "tokenize", "POST", "/batch", "/batch",
+            right="tokenize deterministically" if deterministic else "tokenize",
+            body=batch_body(texts, batch),
+            headers={**JSON, "X-ALTR-DETERMINISM": "true" if deterministic else "false"},
+            accepts=TOO_LARGE,
+        )  # fmt: skip
+        answer = self._client.exchange(call)
+        if answer.status in TOO_LARGE:
+            return Step({}, [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)])
+        tokens = self.read_batch(answer, call.name, len(batch), inside="data")
+        return Step(dict(zip(batch, tokens.reveal(), strict=True)))
+
+    def _detokenize(self, tokens: list[str]) -> Step[Texts]:
+        answer = self._send("detokenize", "/batch", "detokenize", tokens, accepts=TOO_LARGE | {400})
+        if answer.status == 400:
+            # One of them is no token (any more): ask again in the way that leaves such values alone.
+            answer = self._send("partial detokenize", "/batch/partial", "detokenize", tokens, accepts=TOO_LARGE)
+        if answer.status in TOO_LARGE:
+            return Step(NO_TEXTS, [partial(self._detokenize, half) for half in self.halves(tokens)])
+        texts = self.read_batch(answer, "detokenize", len(tokens), inside="data")
+        pairs = zip(tokens, texts.reveal(), strict=True)
+        return Step(Redacted({token: text for token, text in pairs if text != token}))
+
+    def _delete(self, tokens: list[str]) -> Step[None]:
+        answer = self._send("delete", "/batch/delete", "delete", tokens, accepts=TOO_LARGE | {400, 404})
+        # Where one of them is no token, the others are still to be deleted.
+        refused = answer.status in TOO_LARGE | {400, 404}
+        if refused and len(tokens) > 1:
+            return Step(None, [partial(self._delete, half) for half in self.halves(tokens)])
+        return Step(None)
+
+    def _send(self, name: str, path: str, right: str, tokens: list[str], *, accepts: frozenset[int]) -> Answer:
+        body = batch_body(Redacted(tokens), range(len(tokens)))
+        return self._client.exchange(
+            Call(name, "PUT", path, path, right=right, body=body, headers=JSON, accepts=accepts)
+        )

@@ -1,0 +1,24 @@
+"""The HTTP client of the vaults: sessions, signatures, retries, time budget. Imports no Django."""
+
+from __future__ import annotations
+
+from .auth import BasicAuth, HmacAuth, utcnow
+from .breaker import CircuitBreaker
+from .calls import Answer, Call
+from .client import Client, Options
+from .location import location_problem
+from .workers import Step, Workers
+
+__all__ = [
+    "Answer",
+    "BasicAuth",
+    "Call",
+    "CircuitBreaker",
+    "Client",
+    "HmacAuth",
+    "Options",
+    "Step",
+    "Workers",
+    "location_problem",
+    "utcnow",
+]

@@ -1,0 +1,153 @@
+"""From an answer or a network failure to the error that a person can act on.
+
+No text of the server gets into a message: it may repeat what was sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import requests
+import urllib3.exceptions
+
+from django_altr.exceptions import (
+    AltrError,
+    BadRequest,
+    BatchTooLarge,
+    DataCapExceeded,
+    Forbidden,
+    InvalidResponse,
+    RateLimited,
+    ServiceUnavailable,
+    Unauthorized,
+    VaultConnectionError,
+    VaultTimeout,
+)
+
+from .calls import Answer, Call
+
+__all__ = ["error_of_answer", "error_of_failure", "is_permanent"]
+
+T = TypeVar("T", bound=BaseException)
+
+
+def error_of_answer(answer: Answer, call: Call, alias: str, now: datetime) -> AltrError:
+    """Return the error for an answer that is no success."""
+    status = answer.status
+    start = f"The vault {alias!r} answered {call.name} with HTTP {status}: "
+    if status == 401:
+        return Unauthorized(start + _why_unauthorized(answer, alias, now))
+    if status == 403:
+        return Forbidden(f"{start}its key lacks the right to {call.right}. Grant it in ALTR or use another key.")
+    if status == 429:
+        return RateLimited(
+            start + "too many requests. Send fewer at once (max_workers, rate_limit) or try again later."
+        )
+    if status in (413, 509):
+        return BatchTooLarge(start + "the request is over its size limit and cannot be split further.")
+    if status >= 500:
+        return ServiceUnavailable(start + "it failed, or a proxy before it did. Try again later.")
+    if 300 <= status < 400:
+        return InvalidResponse(
+            f"{start}a redirect, which is never followed. Set LOCATION of ALTR[{alias!r}] to the final address."
+        )
+    if status == 400:
+        return _bad_request(answer, start)
+    return _unexpected(answer, start, alias)
+
+
+def _bad_request(answer: Answer, start: str) -> BadRequest:
+    message = answer.error()[1].lower()
+    if "data cap" in message:
+        return DataCapExceeded(start + "the organization's data cap is used up. Ask ALTR to raise it.")
+    if "unique key" in message:
+        return BadRequest(start + "the JSON repeats a key.")
+    return BadRequest(start + "it takes the request as malformed. Check that BACKEND fits the service at LOCATION.")
+
+
+def _unexpected(answer: Answer, start: str, alias: str) -> AltrError:
+    hint = f"Check LOCATION of ALTR[{alias!r}]: something else than ALTR may answer there."
+    if answer.status < 300 or answer.status == 404:
+        return InvalidResponse(f"{start}this is not what its documentation promises. {hint}")
+    return BadRequest(f"{start}it refuses the request. {hint}")
+
+
+def _why_unauthorized(answer: Answer, alias: str, now: datetime) -> str:
+    credentials = f"KEY or SECRET of ALTR[{alias!r}] is wrong, or the key was revoked"
+    minutes = _skew_in_minutes(answer, now)
+    if minutes is None:
+        return f"{credentials}; or the clocks differ by more than 15 minutes (the answer does not tell)."
+    if abs(minutes) >= 1:
+        direction = "ahead of" if minutes > 0 else "behind"
+        return (
+            f"this machine's clock is {abs(minutes):.0f} minutes {direction} the vault's, and 15 are allowed. Set it "
+            f"by NTP. If it is right: {credentials}."
+        )
+    return f"{credentials}. The clocks agree."
+
+
+def _skew_in_minutes(answer: Answer, now: datetime) -> float | None:
+    try:
+        return (now - parsedate_to_datetime(answer.headers["Date"])).total_seconds() / 60
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def error_of_failure(error: BaseException, call: Call, alias: str, budget: float, late: bool) -> AltrError:
+    """Return the error for an exchange without an answer. ``late``: the time budget is used up."""
+    if late or _is_timeout(error):
+        return VaultTimeout(
+            f"The vault {alias!r} did not answer {call.name} in time (time budget: {budget:g} seconds). "
+            f"Check the network, or raise the option 'timeout'."
+        )
+    return VaultConnectionError(f"The vault {alias!r} could not be reached for {call.name}: {_reason(error)}")
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Tell whether trying again within seconds is useless: nobody will have exchanged the certificate."""
+    return _first(error, ssl.SSLCertVerificationError) is not None
+
+
+def _is_timeout(error: BaseException) -> bool:
+    kinds = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    return any(isinstance(cause, kinds) for cause in _chain(error))
+
+
+def _reason(error: BaseException) -> str:
+    if (certificate := _first(error, ssl.SSLCertVerificationError)) is not None:
+        return (
+            f"its TLS certificate is not trusted ({certificate.verify_message}). Verification stays on: name your "
+            f"CA's PEM file in the option 'ca_bundle' or in REQUESTS_CA_BUNDLE."
+        )
+    if _first(error, ssl.SSLError) is not None:
+        return "TLS failed. Check that LOCATION speaks https and that no proxy breaks it."
+    if _first(error, socket.gaierror) is not None:
+        return "its host name cannot be resolved. Check LOCATION and the DNS."
+    if _first(error, urllib3.exceptions.ProxyError) is not None:
+        return "the proxy of this environment failed. Check HTTPS_PROXY and NO_PROXY."
+    if (os_error := _first(error, OSError)) is not None and os_error.errno in errno.errorcode:
+        return f"{errno.errorcode[os_error.errno]}. Check LOCATION, and that the vault is up."
+    return f"the connection was lost or the answer was cut off ({type(error).__name__}). Try again."
+
+
+def _first(error: BaseException, kind: type[T]) -> T | None:
+    return next((cause for cause in _chain(error) if isinstance(cause, kind)), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk what requests and urllib3 wrapped: ``args``, ``reason`` and the causes."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if not isinstance(cause, BaseException) or any(cause is known for known in seen):
+            continue
+        seen.append(cause)
+        yield cause
+        waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]

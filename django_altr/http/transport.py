@@ -1,0 +1,185 @@
+"""The requests session of a vault: verified TLS, bounded connections, no redirects, no cookies, no netrc."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import socket
+import ssl
+import threading
+from concurrent.futures import Future
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.certs import where
+from requests.utils import get_environ_proxies
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError
+
+from .deadline import Deadline, current_deadline
+from .location import is_loopback, is_plain_http
+
+__all__ = ["new_session"]
+
+#: Bytes handed to the socket at once: one TLS record, so that each has its own timeout.
+PIECE = 16384
+
+
+class _BoundedReader(io.RawIOBase):
+    """The read side of a socket: every ``recv`` gets only the time that is left."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: Deadline) -> None:
+        self._raw, self._sock, self._deadline = raw, sock, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._deadline.timeout())
+        return self._raw.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+
+    def close(self) -> None:
+        try:
+            self._raw.close()
+        finally:
+            super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        if (deadline := current_deadline()) is not None:
+            self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, deadline))
+
+
+class _BoundedConnection(HTTPConnection):
+    """Connect, send and receive before the deadline of the exchange."""
+
+    response_class = _BoundedResponse
+
+    def _new_conn(self) -> socket.socket:
+        deadline = current_deadline()
+        if deadline is None:
+            return super()._new_conn()
+        limit = deadline.timeout(self.timeout)  # type: ignore[arg-type]
+        sock = super()._new_conn() if is_loopback(self._dns_host) else self._connect_within(limit)
+        # For the TLS handshake, which follows.
+        sock.settimeout(deadline.timeout(self.timeout))  # type: ignore[arg-type]
+        return sock
+
+    def _connect_within(self, limit: float) -> socket.socket:
+        # Looking up a name knows no timeout, and each of its addresses would get the whole one.
+        connected: Future[socket.socket] = Future()
+        connect = super()._new_conn
+
+        def work() -> None:
+            try:
+                connected.set_result(connect())
+            except BaseException as error:
+                connected.set_exception(error)
+
+        threading.Thread(target=work, name="altr-connect", daemon=True).start()
+        try:
+            return connected.result(limit)
+        except TimeoutError:
+            connected.add_done_callback(_close_late)
+        raise ConnectTimeoutError(self, "The vault's host could not be reached in time.")
+
+    def send(self, data: Any) -> None:
+        deadline = current_deadline()
+        if deadline is None or not isinstance(data, bytes):
+            return super().send(data)
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE):
+            if self.sock is not None:
+                self.sock.settimeout(deadline.timeout())
+            super().send(view[start : start + PIECE])
+        return None
+
+
+def _close_late(connected: Future[socket.socket]) -> None:
+    if connected.exception() is None:
+        connected.result().close()
+
+
+class _BoundedHTTPSConnection(_BoundedConnection, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _BoundedConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _BoundedHTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """One TLS context for all connections: requests would load the CA bundle again for each (22 ms)."""
+
+    def __init__(self, context: ssl.SSLContext | None, pool_maxsize: int) -> None:
+        self._context = context
+        super().__init__(pool_connections=2, pool_maxsize=pool_maxsize, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+        _bound(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
+        manager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+        if not proxy.lower().startswith("socks"):
+            _bound(manager)
+        return manager
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, True, None)
+        return host, {"cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        # The context holds the CA bundle; whatever ``verify`` says, it stays on.
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+def _bound(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        # A redirect could lead a value to another host.
+        return None
+
+
+def new_session(location: str, *, ca_bundle: str | None, pool_maxsize: int) -> requests.Session:
+    """Return a session for one vault. The environment (proxies, CA bundle) is read now, once."""
+    session = _Session()
+    session.trust_env = False
+    session.headers = requests.structures.CaseInsensitiveDict(
+        # No compression: an answer is as large as it says.
+        {"User-Agent": "django-altr", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
+    )
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.adapters.clear()
+    if is_plain_http(location):
+        session.mount("http://", _Adapter(None, pool_maxsize))
+    else:
+        session.proxies = dict(get_environ_proxies(location))
+        session.mount("https://", _Adapter(tls_context(ca_bundle), pool_maxsize))
+    return session
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return a verifying TLS context for the bundle, or for the one that the environment names, or certifi's."""
+    bundle = ca_bundle or next(filter(None, map(os.environ.get, _BUNDLE_VARIABLES)), None) or where()
+    context = ssl.create_default_context(
+        cafile=None if os.path.isdir(bundle) else bundle, capath=bundle if os.path.isdir(bundle) else None
+    )
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")

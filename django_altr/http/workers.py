@@ -1,0 +1,84 @@
+"""Run the requests of one operation in parallel; threads hide latency."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+__all__ = ["Job", "Step", "Workers"]
+
+T = TypeVar("T")
+
+
+@dataclass(repr=False)
+class Step(Generic[T]):
+    """What one request gave, and the requests that it made necessary. Its repr shows neither."""
+
+    result: T
+    more: list[Job[T]] = field(default_factory=list)
+
+
+Job = Callable[[], Step[T]]
+
+
+class Workers:
+    """A pool of ``width`` threads that is started when an operation needs more than one request."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self._name = name
+        self._width = width
+        self._executor: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def run(self, jobs: Iterable[Job[T]], collect: Callable[[T], None]) -> None:
+        """Do the jobs and those that they lead to; hand each result to ``collect``, in the caller's thread.
+
+        The first error cancels what has not started and is raised.
+        """
+        waiting = deque(jobs)
+        running: set[Future[Step[T]]] = set()
+        finished: SimpleQueue[Future[Step[T]]] = SimpleQueue()
+        try:
+            while waiting or running:
+                if len(waiting) == 1 and not running:
+                    step = waiting.popleft()()
+                else:
+                    self._start(waiting, running, finished)
+                    future = finished.get()
+                    running.discard(future)
+                    step = future.result()
+                collect(step.result)
+                waiting.extend(step.more)
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _start(
+        self, waiting: deque[Job[T]], running: set[Future[Step[T]]], finished: SimpleQueue[Future[Step[T]]]
+    ) -> None:
+        while waiting and len(running) < self._width:
+            future = self._open_executor().submit(waiting.popleft())
+            running.add(future)
+            future.add_done_callback(finished.put)
+
+    def _open_executor(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self._width, thread_name_prefix=self._name)
+            return self._executor
+
+    def close(self) -> None:
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def after_fork(self) -> None:
+        """Forget, in a forked child, the threads that exist in the parent only."""
+        self._lock = threading.Lock()
+        self._executor = None
