@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,14 +9,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
-from django.utils.text import Truncator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from django_altr.exceptions import AltrError
-from django_altr.testing import count_requests
 from testproject.shop.csv_source import CsvError, CsvSource
 from testproject.shop.generated import GeneratedSource, orders_of
 from testproject.shop.models import Customer, Order
@@ -86,25 +85,49 @@ class Command(BaseCommand):
             self.stdout.write("There are no customers.")
             return
         self._show_row(Customer.objects.latest("pk"))
-        with count_requests() as requests:
+        with _RequestCounter() as requests:
             for customer in Customer.objects.only("email"):
                 _ = customer.email
         self.stdout.write(
-            f"Reading the e-mail addresses of all {total:,} customers in a loop took {len(requests):,} vault requests."
+            f"Reading the e-mail addresses of all {total:,} customers in a loop took {requests.count:,} vault requests."
         )
 
     def _show_row(self, customer: Customer) -> None:
         raw = _raw_row(customer.pk)
         table = Table(title=f"Row {customer.pk} of {Customer._meta.db_table}", title_justify="left")
         for title in ["column", "in the database", "what the app reads"]:
-            table.add_column(title, overflow="fold")
+            table.add_column(title, overflow="ellipsis", no_wrap=True)
         for field in Customer._meta.concrete_fields:
             cells = [field.column, raw[field.column], getattr(customer, field.name)]
-            table.add_row(*[Text(Truncator("" if cell is None else str(cell)).chars(60)) for cell in cells])
+            table.add_row(*[Text("" if cell is None else str(cell)) for cell in cells])
         console = Console(width=120, force_terminal=False)
         with console.capture() as capture:
             console.print(table)
         self.stdout.write(capture.get())
+
+
+class _RequestCounter(logging.Handler):
+    """Count the HTTP requests to the vault: django-altr logs each at DEBUG, without its content."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.count = 0
+        self._logger = logging.getLogger("django_altr.http")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+
+    def __enter__(self) -> _RequestCounter:
+        self._before = self._logger.level, self._logger.propagate
+        self._logger.setLevel(logging.DEBUG)
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._logger.removeHandler(self)
+        level, self._logger.propagate = self._before
+        self._logger.setLevel(level)
 
 
 def _save(customers: list[Customer]) -> None:
