@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
 from django.utils.connection import BaseConnectionHandler
@@ -27,8 +27,13 @@ __all__ = [
     "vaults",
 ]
 
+if TYPE_CHECKING:
+    _Handler = BaseConnectionHandler[BaseBackend]
+else:
+    _Handler = BaseConnectionHandler
 
-class VaultHandler(BaseConnectionHandler):
+
+class VaultHandler(_Handler):
     """``vaults["default"]``: Django's connection handler, but a process has one backend per alias, not a thread.
 
     A backend owns a connection pool, so threads share it.
@@ -37,12 +42,12 @@ class VaultHandler(BaseConnectionHandler):
     settings_name = "ALTR"
     exception_class = InvalidVaultError
 
-    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, settings: dict[str, Any] | None = None) -> None:
         super().__init__(settings)
         self._backends: dict[str, BaseBackend] = {}
         self._lock = threading.Lock()
 
-    def configure_settings(self, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    def configure_settings(self, settings: dict[str, Any] | None) -> dict[str, Any]:
         return configured_vaults() if settings is None else settings
 
     def create_connection(self, alias: str) -> BaseBackend:

@@ -64,7 +64,8 @@ class ChainBackend(RemoteBackend):
         tokens: Tokens = {}
         if deterministic:
             return self._tokenize_equal(texts)
-        batched, single = [], []
+        batched: list[int] = []
+        single: list[int] = []
         for position, label in enumerate(labels):
             small = label is None and len(texts.reveal()[position].encode()) <= MAX_BATCH_VALUE_BYTES
             (batched if small else single).append(position)
@@ -102,11 +103,11 @@ class ChainBackend(RemoteBackend):
         parsed = self._get("token status", token, "/status").json().reveal()
         for key in ("response", "data"):
             parsed = parsed.get(key) if isinstance(parsed, dict) else None
-        if not isinstance(parsed, dict) or not all(
-            isinstance(parsed.get(k), bool) for k in TokenStatus.__annotations__
-        ):
+        flags = [parsed.get(key) if isinstance(parsed, dict) else None for key in TokenStatus.__annotations__]
+        if not all(isinstance(flag, bool) for flag in flags):
             raise self.invalid("token status", "something else than a status")
-        return TokenStatus(**{key: parsed[key] for key in TokenStatus.__annotations__})  # type: ignore[typeddict-item]
+        active, protected, available = map(bool, flags)
+        return {"token_active": active, "data_protected": protected, "data_available": available}
 
     # Writing
 

@@ -94,14 +94,27 @@ class TokenizationBackend(RemoteBackend):
         return Step(Redacted({token: text for token, text in pairs if text != token}))
 
     def _delete(self, tokens: list[str]) -> Step[None]:
-        answer = self._send("delete", "/batch/delete", "delete", tokens, accepts=TOO_LARGE | {400, 404})
-        # Where one of them is no token, the others are still to be deleted.
-        refused = answer.status in TOO_LARGE | {400, 404}
-        if refused and len(tokens) > 1:
+        answer = self._send("delete", "/batch/delete", "delete", tokens, accepts=TOO_LARGE | {400})
+        if answer.status == 400 and len(tokens) == 1:
+            return self._check_gone(tokens)
+        if answer.status != 200:
+            # One of them may be no token: the others are still to be deleted.
             return Step(None, [partial(self._delete, half) for half in self.halves(tokens)])
+        parsed = answer.json().reveal()
+        if not isinstance(parsed, dict) or parsed.get("success") is not True:
+            raise self.invalid("delete", "no success")
         return Step(None)
 
-    def _send(self, name: str, path: str, right: str, tokens: list[str], *, accepts: frozenset[int]) -> Answer:
+    def _check_gone(self, tokens: list[str]) -> Step[None]:
+        """A token that was deleted before is refused; make sure that this is the reason."""
+        answer = self._send("partial detokenize", "/batch/partial", "detokenize", tokens)
+        if self.read_batch(answer, "partial detokenize", 1, inside="data").reveal() != tokens:
+            raise self.invalid("delete", "a refusal (HTTP 400), and still knows the token")
+        return Step(None)
+
+    def _send(
+        self, name: str, path: str, right: str, tokens: list[str], accepts: frozenset[int] = frozenset()
+    ) -> Answer:
         body = batch_body(Redacted(tokens), range(len(tokens)))
         return self._client.exchange(
             Call(name, "PUT", path, path, right=right, body=body, headers=JSON, accepts=accepts)

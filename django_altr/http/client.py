@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from typing import Protocol
 
 import requests
@@ -168,12 +169,17 @@ class Client:
     def _receive(self, call: Call, deadline: Deadline) -> Answer | tuple[AltrError, bool]:
         try:
             return self._send(call, deadline)
-        except Exception as error:
-            # Everything ends here: the errors of requests hold the request and its body, those of http.client the
-            # part of the answer that was read, and every frame below holds both.
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            # They end here: the errors of requests hold the request and its body, those of http.client the part of
+            # the answer that was read, and every frame below holds both.
             late = deadline.left() <= 0
             clean = error_of_failure(error, call, self.alias, self.options.timeout, late)
             return clean, not late and not is_permanent(error)
+        except Exception as error:
+            # Not ours, such as a task queue's time limit: it passes, but without those frames.
+            foreign = error.with_traceback(None)
+            foreign.__cause__ = foreign.__context__ = None
+        raise foreign
 
     def _send(self, call: Call, deadline: Deadline) -> Answer:
         with deadline_scope(deadline):

@@ -131,8 +131,10 @@ def _reason(error: BaseException) -> str:
         return "its host name cannot be resolved. Check LOCATION and the DNS."
     if _first(error, urllib3.exceptions.ProxyError) is not None:
         return "the proxy of this environment failed. Check HTTPS_PROXY and NO_PROXY."
-    if (os_error := _first(error, OSError)) is not None and os_error.errno in errno.errorcode:
-        return f"{errno.errorcode[os_error.errno]}. Check LOCATION, and that the vault is up."
+    if code := next(
+        (errno.errorcode.get(found.errno or 0) for found in _chain(error) if isinstance(found, OSError)), None
+    ):
+        return f"{code}. Check LOCATION, and that the vault is up."
     return f"the connection was lost or the answer was cut off ({type(error).__name__}). Try again."
 
 

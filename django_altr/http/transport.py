@@ -14,8 +14,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.certs import where
-from requests.utils import get_environ_proxies
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
@@ -40,7 +39,7 @@ class _BoundedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(self._deadline.timeout())
-        return self._raw.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return self._raw.readinto(buffer)
 
     def close(self) -> None:
         try:
@@ -65,10 +64,10 @@ class _BoundedConnection(HTTPConnection):
         deadline = current_deadline()
         if deadline is None:
             return super()._new_conn()
-        limit = deadline.timeout(self.timeout)  # type: ignore[arg-type]
+        limit = deadline.timeout(self.timeout)
         sock = super()._new_conn() if is_loopback(self._dns_host) else self._connect_within(limit)
         # For the TLS handshake, which follows.
-        sock.settimeout(deadline.timeout(self.timeout))  # type: ignore[arg-type]
+        sock.settimeout(deadline.timeout(self.timeout))
         return sock
 
     def _connect_within(self, limit: float) -> socket.socket:
@@ -130,7 +129,7 @@ class _Adapter(HTTPAdapter):
         _bound(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
-        manager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
         if not proxy.lower().startswith("socks"):
             _bound(manager)
         return manager
@@ -174,7 +173,7 @@ def new_session(location: str, *, ca_bundle: str | None, pool_maxsize: int) -> r
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return a verifying TLS context for the bundle, or for the one that the environment names, or certifi's."""
-    bundle = ca_bundle or next(filter(None, map(os.environ.get, _BUNDLE_VARIABLES)), None) or where()
+    bundle = ca_bundle or next(filter(None, map(os.environ.get, _BUNDLE_VARIABLES)), None) or DEFAULT_CA_BUNDLE_PATH
     context = ssl.create_default_context(
         cafile=None if os.path.isdir(bundle) else bundle, capath=bundle if os.path.isdir(bundle) else None
     )

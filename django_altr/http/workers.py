@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -20,7 +20,7 @@ class Step(Generic[T]):
     """What one request gave, and the requests that it made necessary. Its repr shows neither."""
 
     result: T
-    more: list[Job[T]] = field(default_factory=list)
+    more: Sequence[Job[T]] = ()
 
 
 Job = Callable[[], Step[T]]
