@@ -89,17 +89,18 @@ class Command(BaseCommand):
             for customer in Customer.objects.only("email"):
                 _ = customer.email
         self.stdout.write(
-            f"Reading the e-mail addresses of all {total:,} customers in a loop took {requests.count:,} vault requests."
+            f"Reading the e-mail addresses of all {total:,} customers in a loop took {_vault_requests(requests.count)}."
         )
 
     def _show_row(self, customer: Customer) -> None:
         raw = _raw_row(customer.pk)
         table = Table(title=f"Row {customer.pk} of {Customer._meta.db_table}", title_justify="left")
-        for title in ["column", "in the database", "what the app reads"]:
-            table.add_column(title, overflow="ellipsis", no_wrap=True)
+        table.add_column("column", min_width=max(len(column) for column in raw))
+        table.add_column("in the database", overflow="ellipsis", no_wrap=True)
+        table.add_column("what the app reads", min_width=36, overflow="ellipsis", no_wrap=True)
         for field in Customer._meta.concrete_fields:
             cells = [field.column, raw[field.column], getattr(customer, field.name)]
-            table.add_row(*[Text("" if cell is None else str(cell)) for cell in cells])
+            table.add_row(*[_printable(cell) for cell in cells])
         console = Console(width=120, force_terminal=False)
         with console.capture() as capture:
             console.print(table)
@@ -148,6 +149,15 @@ def _raw_row(pk: int) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {quote(table)} WHERE id = %s", [pk])  # noqa: S608
         return dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
+
+
+def _vault_requests(count: int) -> str:
+    return f"{count:,} vault request{'' if count == 1 else 's'}"
+
+
+def _printable(cell: object) -> Text:
+    text = "" if cell is None else str(cell)
+    return Text("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _progress() -> Progress:
