@@ -96,8 +96,8 @@ class Command(BaseCommand):
         raw = _raw_row(customer.pk)
         table = Table(title=f"Row {customer.pk} of {Customer._meta.db_table}", title_justify="left")
         table.add_column("column", min_width=max(len(column) for column in raw))
-        table.add_column("in the database", overflow="ellipsis", no_wrap=True)
-        table.add_column("what the app reads", min_width=36, overflow="ellipsis", no_wrap=True)
+        table.add_column("in the database", width=48, overflow="ellipsis", no_wrap=True)
+        table.add_column("what the app reads", overflow="ellipsis", no_wrap=True)
         for field in Customer._meta.concrete_fields:
             cells = [field.column, raw[field.column], getattr(customer, field.name)]
             table.add_row(*[_printable(cell) for cell in cells])
