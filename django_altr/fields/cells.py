@@ -148,7 +148,14 @@ class Pending(Expression):
 
     # As an expression
 
-    def resolve_expression(self, query: Any = None, *args: Any, for_save: bool = False, **kwargs: Any) -> Pending:
+    def resolve_expression(
+        self,
+        query: Any = None,
+        allow_joins: bool = True,
+        reuse: Any = None,
+        summarize: bool = False,
+        for_save: bool = False,
+    ) -> Pending:
         if for_save and self.token is None and self.flush is not None:
             self.flush()
         return self
