@@ -1,0 +1,21 @@
+"""Django REST framework: serializers show masks, or the plaintext where they reveal it, and take values of the base type.
+
+Importing this package is all that it takes: from then on every ``ModelSerializer`` knows tokenized fields.
+"""
+
+from __future__ import annotations
+
+try:
+    import rest_framework  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "django_altr.rest_framework needs Django REST framework. Install it with: pip install django-altr[rest]"
+    ) from error
+
+from .fields import MASK, TokenizedSerializerField
+from .model_serializer import register
+from .views import NoStoreMixin, VaultUnavailable, exception_handler
+
+__all__ = ["MASK", "NoStoreMixin", "TokenizedSerializerField", "VaultUnavailable", "exception_handler"]
+
+register()
