@@ -174,3 +174,14 @@ class PlainTwin(models.Model):
     data = models.JSONField(null=True)
     key = models.CharField(max_length=100, null=True)
     group = models.IntegerField(default=0)
+
+
+class Membership(models.Model):
+    """A deterministic field in a unique constraint with a plain one."""
+
+    club = models.CharField(max_length=20)
+    number = TokenizedField(models.CharField(max_length=20), deterministic=True)
+    note = models.CharField(max_length=20, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["club", "number"], name="one_membership_a_club")]
