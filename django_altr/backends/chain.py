@@ -87,9 +87,7 @@ class ChainBackend(RemoteBackend):
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
         self.check_detokenization_allowed()
         wanted = [token for token in dict.fromkeys(map(str.__str__, tokens)) if self.is_plausible(token)]
-        texts: Texts = Redacted({})
-        self._workers.run(self._reads(wanted), lambda found: texts.reveal().update(found.reveal()))
-        return texts.reveal()
+        return self.gather(self._reads(wanted), wanted)
 
     def metadata(self, token: str) -> str | None:
         answer = self._get("GetMetadata", token, "/metadata")

@@ -10,7 +10,17 @@ from typing import Any, ClassVar, TypeVar
 
 from django_altr.conf import Problem
 from django_altr.exceptions import BatchTooLarge, InvalidResponse
-from django_altr.http import Answer, BasicAuth, CircuitBreaker, Client, HmacAuth, Options, Workers, location_problem
+from django_altr.http import (
+    Answer,
+    BasicAuth,
+    CircuitBreaker,
+    Client,
+    HmacAuth,
+    Job,
+    Options,
+    Workers,
+    location_problem,
+)
 from django_altr.http import utcnow as now_in_utc
 from django_altr.redact import Redacted
 from django_altr.signals import vault_state_changed
@@ -105,6 +115,13 @@ class RemoteBackend(BaseBackend):
         else:
             logger.warning("The vault %r answers again.", self.alias)
         vault_state_changed.send_robust(sender=type(self), vault=self.alias, state=state)
+
+    def gather(self, jobs: Iterable[Job[Redacted[dict[str, str]]]], order: Iterable[str]) -> dict[str, str]:
+        """Do the reads; return token -> text in the given order."""
+        texts: Redacted[dict[str, str]] = Redacted({})
+        self._workers.run(jobs, lambda found: texts.reveal().update(found.reveal()))
+        found = texts.reveal()
+        return {token: found[token] for token in order if token in found}
 
     def pack(self, texts: Redacted[list[str]], positions: Iterable[int] | None = None) -> Iterator[list[int]]:
         """Group positions of the texts into batches within the vault's limits."""

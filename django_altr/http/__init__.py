@@ -7,7 +7,7 @@ from .breaker import CircuitBreaker
 from .calls import Answer, Call
 from .client import Client, Options
 from .location import location_problem
-from .workers import Step, Workers
+from .workers import Job, Step, Workers
 
 __all__ = [
     "Answer",
@@ -16,6 +16,7 @@ __all__ = [
     "CircuitBreaker",
     "Client",
     "HmacAuth",
+    "Job",
     "Options",
     "Step",
     "Workers",
