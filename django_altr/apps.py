@@ -11,7 +11,6 @@ class AltrConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
-        from .fields import writes
+        from . import checks, serializers  # noqa: F401
 
-        writes.connect()
+        serializers.register()

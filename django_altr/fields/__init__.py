@@ -19,7 +19,7 @@ from .codecs import InvalidValue, decode
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
 from .reads import PlaintextAttribute, PrefetchTokenized, TokenCol, detokenize, load, token_reader
 from .rows import track_rows
-from .writes import collect_bulk_writes, tokenize_cells, tokenized_fields, trusted_token
+from .writes import tokenize_bulk_writes, tokenize_cells, tokenize_on_save, tokenized_fields, trusted_token
 
 __all__ = ["InvalidValue", "PrefetchTokenized", "TokenizedField", "detokenize", "no_detokenization"]
 
@@ -117,7 +117,8 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             setattr(cls, f"get_{name}_display", partialmethod(_display, field=self))
         if not cls._meta.abstract:
             track_rows(cls)
-            collect_bulk_writes(cls)
+            tokenize_on_save()
+            tokenize_bulk_writes(cls)
 
     def deconstruct(self) -> tuple[str, str, Any, Any]:
         name, path, args, kwargs = super().deconstruct()

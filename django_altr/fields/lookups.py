@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldError
 from django.db.models import Case, CharField, ExpressionWrapper, Max, Min, Subquery, Transform, Value, When
-from django.db.models.expressions import Col, RawSQL
+from django.db.models.expressions import Col
 from django.db.models.functions import Cast, Coalesce
 from django.db.models.lookups import Exact, In
+from django.db.models.sql import Query
 
 from .cells import Pending, Sought, Token
 
@@ -125,10 +126,8 @@ def _stores_tokens(field: TokenizedField, expression: Any) -> bool:
             return _stores_tokens(field, expression.result)
         case Coalesce() | Cast() | ExpressionWrapper() | Max() | Min():
             return all(_stores_tokens(field, source) for source in expression.get_source_expressions() if source)
-        case Subquery():
+        case Subquery() | Query():  # Django 6.1 resolves the first to the second
             return _interchangeable(field, expression.output_field)
-        case RawSQL():
-            return False
     return False
 
 

@@ -22,6 +22,7 @@ from django.db.models import (
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import Col
 from django.db.models.functions import Cast, Coalesce
+from django.db.models.sql import Query
 from django.utils.asyncio import async_unsafe
 
 from ..signals import detokenized
@@ -225,7 +226,7 @@ def _load_values(field: TokenizedField, tokens: Iterable[ReadToken]) -> None:
 
 
 #: Expressions whose result is one of their sources' values: a token stays one.
-_TRANSPARENT = (Col, F, Case, When, Cast, Coalesce, ExpressionWrapper, Max, Min, Subquery)
+_TRANSPARENT = (Col, F, Case, When, Cast, Coalesce, ExpressionWrapper, Max, Min, Subquery, Query)
 
 
 def token_reader(field: TokenizedField) -> Callable[[Any, Expression, Any], Any]:

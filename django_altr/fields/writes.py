@@ -18,7 +18,15 @@ from .rows import peers_of
 if TYPE_CHECKING:
     from . import TokenizedField
 
-__all__ = ["collect_bulk_writes", "connect", "tokenize", "tokenize_parameters", "tokenized_fields", "trusted_token"]
+__all__ = [
+    "tokenize",
+    "tokenize_bulk_writes",
+    "tokenize_cells",
+    "tokenize_on_save",
+    "tokenize_parameters",
+    "tokenized_fields",
+    "trusted_token",
+]
 
 
 def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -> list[TokenizedField]:
@@ -32,7 +40,8 @@ def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -
     ]
 
 
-def connect() -> None:
+def tokenize_on_save() -> None:
+    """Let ``save()`` tokenize what changed, before its transaction begins."""
     # Without a sender: proxies and children of multi-table inheritance save their parents' fields too.
     pre_save.connect(_tokenize_instance, dispatch_uid="django_altr.tokenize")
 
@@ -226,7 +235,7 @@ class _Current(threading.local):
 _current = _Current()
 
 
-def collect_bulk_writes(model: type[Model]) -> None:
+def tokenize_bulk_writes(model: type[Model]) -> None:
     """Let ``bulk_create`` and ``bulk_update`` of the model reach the vault with all their objects at once.
 
     Both hand every object to this method of the model before they build the first of their statements.
