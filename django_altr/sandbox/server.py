@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -28,6 +29,8 @@ logger = logging.getLogger("django_altr.sandbox")
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
+#: Seconds that a client whose request was refused may go on sending it.
+LINGER = 2.0
 REASONS = responses | {509: "Bandwidth Limit Exceeded"}
 
 
@@ -64,6 +67,7 @@ class HTTPRequest(cheroot.HTTPRequest):
         response = Response.json(nested_error(ApiError(code, msg or str(status)[4:])), code)
         self.close_connection = True
         self.conn.wfile.write(serialize(self, response))
+        linger(self.conn.socket)
 
 
 class HTTPConnection(cheroot.HTTPConnection):
@@ -86,12 +90,11 @@ class Gateway(cheroot.Gateway):
             return
         response, plan = self.req.server.sandbox.handle(request)
         self.req.sent_headers = True
-        if plan.drop:
-            self.req.close_connection, announced = True, self.req.close_connection
-            if response is not None:
-                send(self.req, response, plan, close=announced)
-        elif response is not None:
-            send(self.req, response, plan, close=self.req.close_connection)
+        announced = self.req.close_connection
+        if response is None or plan.drop:
+            self.req.close_connection = True
+        if response is not None:
+            send(self.req, response, plan, close=announced)
 
 
 class Server(cheroot.HTTPServer):
@@ -120,6 +123,15 @@ class Server(cheroot.HTTPServer):
             # cheroot leaves it out on port 0, and then the same port cannot be had again after a stop.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return sock
+
+    @staticmethod
+    def bind_socket(socket_: Any, bind_addr: Any) -> Any:
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()  # cheroot forgets it
+            raise
+        return socket_
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         logger.log(level, "%s", msg, exc_info=traceback and logger.isEnabledFor(logging.DEBUG))
@@ -156,13 +168,23 @@ def read_body(req: Any) -> bytes:
     return body
 
 
+def linger(sock: socket.socket) -> None:
+    """Let the client finish sending: to close with bytes unread resets the connection, and the answer is lost."""
+    deadline = time.monotonic() + LINGER
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(LINGER / 4)
+        while time.monotonic() < deadline and sock.recv(65536):
+            pass
+
+
 def send(req: Any, response: Response, plan: Plan, *, close: bool) -> None:
     answer = serialize(req, response, close=close)
     if plan.drop == "middle":
         answer = answer[: len(answer) - max(1, len(response.body) // 2)]
     if plan.drip:
         for position in range(len(answer)):
-            time.sleep(plan.drip)
+            req.server.sandbox.sleep(plan.drip)
             req.conn.socket.sendall(answer[position : position + 1])
     else:
         req.conn.socket.sendall(answer)

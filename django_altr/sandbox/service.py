@@ -90,6 +90,7 @@ class Sandbox:
         self.store = Store(data, cap=data_cap)
         self.faults = Faults()
         self._lock = threading.Lock()
+        self._wake = threading.Event()
         self._ids = itertools.count(1)
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -122,6 +123,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """Stop listening and close all connections; the values stay."""
+        self._wake_sleepers()
         server, self._server = self._server, None
         if server is not None and self._thread is not None:
             server.stop()
@@ -208,8 +210,9 @@ class Sandbox:
         return sum(count for (method, path), count in counts if matches(route, method, path))
 
     def reset(self, *, values: bool = True) -> None:
-        """Behave again; forget the requests, the added keys and, unless told otherwise, the values."""
+        """Behave again, at once; forget the requests, the added keys and, unless told otherwise, the values."""
         self.faults.clear()
+        self._wake_sleepers()
         self.clock_offset = 0.0
         self.store.cap = self._data_cap
         self._keyring.replace(self._initial_keys)
@@ -233,6 +236,14 @@ class Sandbox:
 
     # For the server
 
+    def sleep(self, seconds: float) -> bool:
+        """Wait; return true if ``stop`` or ``reset`` cut the wait short."""
+        return self._wake.wait(seconds)
+
+    def _wake_sleepers(self) -> None:
+        wake, self._wake = self._wake, threading.Event()
+        wake.set()
+
     def connect(self) -> int:
         """Count a connection; return its number."""
         with self._lock:
@@ -246,9 +257,8 @@ class Sandbox:
             return answer(route, request), Plan()
         plan = self.faults.plan(request, route)
         record = self._record(request, route)
-        if plan.latency:
-            time.sleep(plan.latency)
-        if plan.drop == "before":
+        woken = bool(plan.latency) and self.sleep(plan.latency)
+        if woken or plan.drop == "before":
             return None, plan
         response = plan.replacement() or answer(route, request)
         record.values = request.values

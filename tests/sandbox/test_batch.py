@@ -119,7 +119,18 @@ def test_only_text_can_be_written(client, sandbox, value):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b'"a"', b"null", b"\xff", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"a"',
+        b"null",
+        b"\xff",
+        b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b"[" * 100_000,
+        b'{"a": ' + b"9" * 5000 + b"}",
+    ],
     ids=range(10),
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])

@@ -50,7 +50,8 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_bytes", REQUESTS.values(), ids=REQUESTS.keys())
 def test_the_answer_is_a_4xx_in_json(client, sandbox, caplog, request_bytes):
-    head, _, body = client.raw(request_bytes.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)).partition(b"\r\n\r\n")
+    answer = client.raw(request_bytes.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+    head, _, body = answer.partition(b"\r\n\r\n")
     status = int(head.split()[1])
     assert 400 <= status < 500 or status == 505
     assert b"Content-Type: application/json" in head
@@ -64,7 +65,9 @@ def test_an_unknown_transfer_encoding_is_refused(client):
     assert answer.startswith(b"HTTP/1.1 501 ")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/api/v1/batch/x", "/api/v2", "/_sandbox/requests", "/admin/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/api/v1/batch/x", "/api/v2", "/_sandbox/requests", "/admin/"]
+)
 def test_unknown_paths(client, path):
     answer = client.send("GET", path)
     assert (answer.status, answer.json()["response"]["error_type"]) == (404, "resource_not_found")
@@ -124,3 +127,8 @@ def test_the_server_survives_a_failure_of_its_own(client, sandbox, monkeypatch, 
     }
     assert "ZeroDivisionError" in caplog.text
     assert "secret plaintext" not in caplog.text
+
+
+def test_a_body_that_is_too_long_is_refused_and_the_client_hears_of_it(client):
+    answer = client.send("POST", "/api/v1/single/", bytes(65 * 1024 * 1024), client.sign("POST"))
+    assert (answer.status, answer.json()["response"]["error_type"]) == (413, "bad_request")

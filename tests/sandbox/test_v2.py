@@ -58,7 +58,8 @@ def test_deterministic_tokens_are_equal_for_equal_text(client, base):
 
 
 def test_the_services_do_not_share_deterministic_tokens(client):
-    assert tokens_of(client, VAULTED, {"a": "x"}, **DETERMINISTIC) != tokens_of(client, CRITICAL, {"a": "x"}, **DETERMINISTIC)
+    vaulted, critical = (tokens_of(client, base, {"a": "x"}, **DETERMINISTIC) for base in (VAULTED, CRITICAL))
+    assert vaulted != critical
 
 
 @BOTH
