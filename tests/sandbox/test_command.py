@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
+import trustme
 from django.core.management import CommandError, call_command
 
 from django_altr.sandbox import DEFAULT_KEY, DEFAULT_SECRET, Key
 from django_altr.sandbox.__main__ import main
+from django_altr.sandbox.cli import stop_signals
 from tests.sandbox_fixture import spawn_sandbox
 
 from .client import Client
@@ -107,6 +112,45 @@ def test_the_module_serves_and_stops(tmp_path):
 def test_the_module_says_what_is_wrong(capsys):
     assert main(["--host=0.0.0.0"]) == 1
     assert "--allow-remote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_and_the_handlers_are_put_back(number):
+    class Terminal(StringIO):
+        def flush(self):
+            if "ALTR_URL=" in self.getvalue() and "Stopped." not in self.getvalue():
+                os.kill(os.getpid(), number)
+
+    before, terminal = signal.getsignal(number), Terminal()
+    call_command("altr_sandbox", "--port=0", stdout=terminal)
+    assert terminal.getvalue().endswith("Stopped.\n")
+    assert signal.getsignal(number) is before
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def look():
+        with stop_signals():
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result() is before
+
+
+def test_https_from_the_command_line(tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    with spawn_sandbox(tmp_path, f"--tls-cert={tmp_path}/cert.pem", f"--tls-key={tmp_path}/key.pem") as process:
+        assert process.url.startswith("https://")
+        assert "ALTR_URL=altr://" in process.output
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        client = Client(process.url, context=context)
+        assert client.put(b"Ada").status == 200
+        client.close()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "vault.example.com"])

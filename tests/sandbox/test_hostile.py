@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 
 import pytest
+
+from django_altr.sandbox import Sandbox
+from django_altr.sandbox.server import Server
+
+from .client import Client
 
 CLASSIC = "POST /api/v1/single/ HTTP/1.1\r\nHost: x\r\n"
 
@@ -110,6 +116,28 @@ def test_an_answer_asks_for_the_body_that_was_announced(client):
     request = f"{CLASSIC}{headers}Expect: 100-continue\r\nConnection: close\r\nContent-Length: 3\r\n\r\nAda"
     answer = client.raw(request.encode())
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+def test_http_1_0_with_keep_alive(client):
+    answer = client.raw(b"GET /api/v1/batch HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" * 2)
+    assert answer.count(b"Connection: Keep-Alive") == 2
+
+
+def test_a_client_that_stops_in_the_middle_is_timed_out(monkeypatch):
+    monkeypatch.setattr(Server, "timeout", 0.2)
+    with Sandbox() as sandbox, socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as connection:
+        connection.sendall(CLASSIC.encode() + b"Content-Length: 10\r\n\r\nhello")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
+        assert len(sandbox.store) == 0
+
+
+def test_a_failure_of_the_store_is_the_servers_fault(caplog):
+    with Sandbox() as sandbox:
+        sandbox.store.close()
+        client = Client(sandbox.url)
+        assert client.put(b"Ada").status == 503
+        client.close()
+    assert "The store failed" in caplog.text
 
 
 def test_two_requests_in_one_packet(client):
