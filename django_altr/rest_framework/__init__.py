@@ -1,4 +1,4 @@
-"""Django REST framework: serializers show masks, or the plaintext where they reveal it, and take values of the base type.
+"""Django REST framework: serializers of tokenized fields show masks unless they reveal, and take the base type.
 
 Importing this package is all that it takes: from then on every ``ModelSerializer`` knows tokenized fields.
 """

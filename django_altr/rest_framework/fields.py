@@ -13,10 +13,10 @@ from rest_framework import serializers
 from rest_framework.fields import SkipField, empty, get_attribute
 from rest_framework.utils.html import is_html_input
 
-from ..exceptions import TokenNotFound
-from ..fields import TokenizedField
-from ..fields.cells import is_unloaded
-from ..fields.reads import PlaintextAttribute, ReadToken, load
+from django_altr.exceptions import TokenNotFound
+from django_altr.fields import InvalidValue, TokenizedField
+from django_altr.fields.cells import is_unloaded
+from django_altr.fields.reads import PlaintextAttribute, ReadToken, load
 
 __all__ = ["MASK", "TokenizedSerializerField"]
 
@@ -87,8 +87,8 @@ class TokenizedSerializerField(serializers.Field):  # type: ignore[type-arg]
             self._load(owner)
             value = super().get_attribute(instance)
             return value() if isinstance(value, ReadToken) else value
-        except TokenNotFound as error:
-            # One erased value must not take the page with it.
+        except (TokenNotFound, InvalidValue) as error:
+            # One erased or unreadable value must not take the page with it.
             logger.warning("%s is left out of a response: %s", self.source, error)
         raise SkipField
 
@@ -102,9 +102,10 @@ class TokenizedSerializerField(serializers.Field):  # type: ignore[type-arg]
 
     @property
     def _revealed_sources(self) -> list[str]:
+        serializer: Any = self.parent
         return [
-            field.source
-            for field in self.parent.fields.values()
+            str(field.source)
+            for field in serializer.fields.values()
             if isinstance(field, TokenizedSerializerField) and field.is_revealed and not field.write_only
         ]
 

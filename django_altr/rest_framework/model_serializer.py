@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ..fields import TokenizedField
+from django_altr.fields import TokenizedField
 from .fields import TokenizedSerializerField
 
 __all__ = ["register"]
@@ -30,7 +30,7 @@ def register() -> None:
         if not isinstance(model_field, TokenizedField):
             return build_standard_field(self, field_name, model_field)
         field_class, kwargs = build_standard_field(self, field_name, _base_field(model_field))
-        return _tokenized(field_class), kwargs
+        return _tokenized(field_class), kwargs  # type: ignore[arg-type]
 
     @wraps(build_property_field)
     def build_token_field(self: Any, field_name: str, model_class: type[Any]) -> _Built:

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 
-from ..exceptions import AltrError, DetokenizationBlocked, NotSupported, ValueTooLarge
-from ..fields import InvalidValue
+from django_altr.exceptions import AltrError, DetokenizationBlocked, NotSupported, ValueTooLarge
+from django_altr.fields import InvalidValue
 
 __all__ = ["NoStoreMixin", "VaultUnavailable", "exception_handler"]
 
