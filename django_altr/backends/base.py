@@ -136,18 +136,15 @@ class BaseBackend:
     def after_fork(self) -> None:
         """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
 
-    def seal(self, values: Iterable[str], *, deterministic: bool = False) -> Redacted[list[str]]:
-        """Return the values in a wrapper that shows nothing, after checking that each is a text the vault can keep.
+    def check_values(self, texts: Redacted[list[str]], *, deterministic: bool = False) -> None:
+        """Check that each value is a text that the vault can keep.
 
         Raises ``ValueError`` or ``ValueTooLarge``, which name the position and the size, never the value.
         """
-        plaintexts = Redacted(list(values))
-        del values
-        for position in range(len(plaintexts)):
-            if problem := self._problem_of(Redacted(plaintexts.reveal()[position]), deterministic):
+        for position in range(len(texts)):
+            if problem := self._problem_of(Redacted(texts.reveal()[position]), deterministic):
                 error, reason = problem
-                raise error(f"Value {position} of {len(plaintexts)} for the vault {self.alias!r} {reason}")
-        return plaintexts
+                raise error(f"Value {position} of {len(texts)} for the vault {self.alias!r} {reason}")
 
     def _problem_of(self, value: Redacted[str], deterministic: bool) -> tuple[type[ValueError], str] | None:
         if not isinstance(value.reveal(), str):

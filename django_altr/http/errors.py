@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import requests
 import urllib3.exceptions
+from urllib3.exceptions import NewConnectionError
 
 from django_altr.exceptions import (
     AltrError,
@@ -31,6 +32,7 @@ from django_altr.exceptions import (
 )
 
 from .calls import Answer, Call
+from .transport import BundleError
 
 __all__ = ["error_of_answer", "error_of_failure", "is_permanent"]
 
@@ -111,15 +113,18 @@ def error_of_failure(error: BaseException, call: Call, alias: str, budget: float
 
 def is_permanent(error: BaseException) -> bool:
     """Tell whether trying again within seconds is useless: nobody will have exchanged the certificate."""
-    return _first(error, ssl.SSLCertVerificationError) is not None
+    return _first(error, ssl.SSLCertVerificationError) is not None or isinstance(error, BundleError)
 
 
 def _is_timeout(error: BaseException) -> bool:
     kinds = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    return any(isinstance(cause, kinds) for cause in _chain(error))
+    # urllib3 counts a refused connection and an unknown host among its timeouts.
+    return any(isinstance(cause, kinds) and not isinstance(cause, NewConnectionError) for cause in _chain(error))
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, BundleError):
+        return f"{error}. Check the option 'ca_bundle', REQUESTS_CA_BUNDLE and SSL_CERT_FILE."
     if (certificate := _first(error, ssl.SSLCertVerificationError)) is not None:
         return (
             f"its TLS certificate is not trusted ({certificate.verify_message}). Verification stays on: name your "
@@ -131,9 +136,8 @@ def _reason(error: BaseException) -> str:
         return "its host name cannot be resolved. Check LOCATION and the DNS."
     if _first(error, urllib3.exceptions.ProxyError) is not None:
         return "the proxy of this environment failed. Check HTTPS_PROXY and NO_PROXY."
-    if code := next(
-        (errno.errorcode.get(found.errno or 0) for found in _chain(error) if isinstance(found, OSError)), None
-    ):
+    codes = (errno.errorcode.get(found.errno or 0) for found in _chain(error) if isinstance(found, OSError))
+    if code := next(filter(None, codes), None):
         return f"{code}. Check LOCATION, and that the vault is up."
     return f"the connection was lost or the answer was cut off ({type(error).__name__}). Try again."
 

@@ -22,10 +22,14 @@ from urllib3.exceptions import ConnectTimeoutError
 from .deadline import Deadline, current_deadline
 from .location import is_loopback, is_plain_http
 
-__all__ = ["new_session"]
+__all__ = ["BundleError", "new_session"]
 
 #: Bytes handed to the socket at once: one TLS record, so that each has its own timeout.
 PIECE = 16384
+
+
+class BundleError(ValueError):
+    """The file with the trusted certificates cannot be read."""
 
 
 class _BoundedReader(io.RawIOBase):
@@ -174,9 +178,11 @@ def new_session(location: str, *, ca_bundle: str | None, pool_maxsize: int) -> r
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Return a verifying TLS context for the bundle, or for the one that the environment names, or certifi's."""
     bundle = ca_bundle or next(filter(None, map(os.environ.get, _BUNDLE_VARIABLES)), None) or DEFAULT_CA_BUNDLE_PATH
-    context = ssl.create_default_context(
-        cafile=None if os.path.isdir(bundle) else bundle, capath=bundle if os.path.isdir(bundle) else None
-    )
+    folder = os.path.isdir(bundle)
+    try:
+        context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
+    except OSError:
+        raise BundleError(f"the CA bundle {bundle!r} cannot be read") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
