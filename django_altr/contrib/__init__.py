@@ -1,0 +1,1 @@
+"""Small apps that stand on the public parts of django-altr."""

@@ -1,0 +1,235 @@
+"""What is written down about deliveries, so that no request is lost or sent twice.
+
+A request is a ``Batch``: written with its Request-ID and the rows that it claims before it is sent, removed together
+with recording its outcome. A kill at any point leaves either nothing, or a batch that can be sent again as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from .client import Answer
+from .exceptions import InvalidAnswer, describe
+from .mapping import ProfileMapping
+from .models import Batch, Delivery
+from .profiles import Outgoing
+
+__all__ = [
+    "claim_deletion",
+    "claim_import",
+    "deliveries_of",
+    "in_flight",
+    "open_batches",
+    "record_deletion",
+    "record_import",
+    "record_refusal",
+    "release",
+]
+
+#: Bound variables in one statement.
+SLICE = 500
+#: How long a batch is taken to be in flight where the database has no row locks to tell.
+LEASE = timedelta(minutes=5)
+CLAIM = ("batch", "position", "sent_fingerprint", "sent_matching_fingerprint", "unwanted", "db_id")
+OUTCOME = ("state", "profile_id", "error", "when", "fingerprint", "matching_fingerprint", "batch")
+
+
+def database() -> str:
+    return router.db_for_write(Delivery)
+
+
+def slices(items: Sequence[Any], size: int = SLICE) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def deliveries_of(label: str, rows: Sequence[str], *, lock: bool = False) -> dict[str, Delivery]:
+    """Return what is recorded of the rows, by primary key."""
+    found: dict[str, Delivery] = {}
+    for some in slices(rows):
+        queryset = Delivery.objects.using(database()).filter(model=label, row__in=some)
+        # In the order of the primary key, so that two runs cannot wait for each other.
+        queryset = queryset.order_by("pk").select_for_update() if lock else queryset
+        found.update({delivery.row: delivery for delivery in queryset})
+    return found
+
+
+def claim_import(
+    mapping: ProfileMapping, matching: str, outgoing: Sequence[Outgoing], known: Mapping[str, Delivery]
+) -> tuple[Batch | None, list[Outgoing]]:
+    """Write down a request for those profiles that no other one is about; return it and them.
+
+    ``known`` is what was recorded when the profiles were built: a row that was delivered since then is left out.
+    """
+    rows = [each.row for each in outgoing]
+    with transaction.atomic(using=database(), durable=True):
+        missing = [Delivery(model=mapping.label, row=row) for row in rows if row not in known]
+        Delivery.objects.using(database()).bulk_create(missing, ignore_conflicts=True)
+        current = deliveries_of(mapping.label, rows, lock=True)
+        free = [each for each in outgoing if _is_free(current.get(each.row), known.get(each.row))]
+        if not free:
+            return None, []
+        batch = _new_batch(mapping, Batch.Method.IMPORT, mapping.db_id, matching, len(free))
+        for position, each in enumerate(free):
+            delivery = current[each.row]
+            delivery.batch, delivery.position, delivery.unwanted = batch, position, False
+            delivery.db_id = mapping.db_id
+            delivery.sent_fingerprint = each.fingerprint
+            delivery.sent_matching_fingerprint = each.matching_fingerprint
+        _write([current[each.row] for each in free], CLAIM)
+    return batch, free
+
+
+def _is_free(current: Delivery | None, known: Delivery | None) -> bool:
+    if current is None or current.batch_id is not None:
+        return False
+    return (current.fingerprint, current.state) == (
+        (known.fingerprint, known.state) if known else ("", Delivery.State.NEW)
+    )
+
+
+def claim_deletion(mapping: ProfileMapping, delivery: Delivery) -> Batch | None:
+    """Write down the request that deletes a profile, unless another request about the row is in flight."""
+    with transaction.atomic(using=database(), durable=True):
+        batch = _new_batch(mapping, Batch.Method.DELETE, delivery.db_id, "profile_id", 1)
+        free = Delivery.objects.using(database()).filter(pk=delivery.pk, batch=None, unwanted=True)
+        if free.update(batch=batch, position=0):
+            return batch
+        batch.delete()
+    return None
+
+
+def _new_batch(mapping: ProfileMapping, method: str, db_id: int, matching: str, size: int) -> Batch:
+    return Batch.objects.using(database()).create(
+        model=mapping.label, method=method, using=mapping.using, db_id=db_id, matching=matching, size=size
+    )
+
+
+def _write(deliveries: Collection[Delivery], fields: Sequence[str]) -> None:
+    """Update fields of existing records; an upsert takes a fraction of the time of ``bulk_update``."""
+    features = connections[database()].features
+    Delivery.objects.using(database()).bulk_create(
+        deliveries,
+        update_conflicts=True,
+        update_fields=fields,
+        unique_fields=["id"] if features.supports_update_conflicts_with_target else None,
+    )
+
+
+def open_batches(mapping: ProfileMapping) -> QuerySet[Batch]:
+    """Return the requests that were written down and have no outcome, the oldest first."""
+    return Batch.objects.using(database()).filter(model=mapping.label).order_by("created", "pk")
+
+
+@contextmanager
+def in_flight(batch: Batch, *, patient: bool = False) -> Iterator[bool]:
+    """Hold a request while it is sent; tell whether it was to be had.
+
+    The database's row lock ends with the process that holds it. SQLite has none: there ``patient`` takes a recent batch
+    as being in flight, else it is taken as interrupted.
+    """
+    features = connections[database()].features
+    if not features.has_select_for_update:
+        recent = Batch.objects.using(database()).filter(pk=batch.pk, created__gt=timezone.now() - LEASE)
+        yield not (patient and recent.exists())
+        return
+    with transaction.atomic(using=database()):
+        locked = Batch.objects.using(database()).select_for_update(
+            skip_locked=features.has_select_for_update_skip_locked
+        )
+        yield locked.filter(pk=batch.pk).first() is not None
+
+
+def claimed(batch: Batch) -> list[Delivery]:
+    """Return the records that the request claims, in the order sent."""
+    return list(Delivery.objects.using(database()).filter(batch=batch).order_by("position"))
+
+
+def record_import(batch: Batch, answer: Answer) -> list[Delivery]:
+    """Write down what came of each profile; return the records.
+
+    Returns nothing if the answer repeats that of an earlier, empty request: this one was never applied, nor will be.
+    """
+    with transaction.atomic(using=database()):
+        deliveries = claimed(batch)
+        results = answer.get("result")
+        if not isinstance(results, list) or len(results) != len(deliveries):
+            if answer.duplicate and results == []:
+                release(batch)
+                return []
+            raise InvalidAnswer(
+                f"Altcraft answered {batch.method} of {len(deliveries)} profiles with another number of results. It "
+                f"is sent again next time, with the same Request-ID.",
+                method=batch.method,
+            )
+        for delivery, result in zip(deliveries, results, strict=True):
+            _apply(delivery, result if isinstance(result, dict) else {}, by_profile_id=batch.matching == "profile_id")
+        _finish(batch, deliveries)
+    return deliveries
+
+
+def _apply(delivery: Delivery, result: Mapping[str, Any], *, by_profile_id: bool) -> None:
+    code = result.get("error")
+    if code == 0:
+        delivery.fingerprint = delivery.sent_fingerprint
+        delivery.matching_fingerprint = delivery.sent_matching_fingerprint
+        delivery.profile_id = str(result.get("profile_id") or delivery.profile_id)[:100]
+        delivery.state, delivery.error = Delivery.State.DELIVERED, ""
+        return
+    if code == 404 and by_profile_id:
+        # Somebody deleted the profile at the platform: the next run adds it again.
+        delivery.profile_id = delivery.fingerprint = delivery.matching_fingerprint = ""
+    delivery.state = Delivery.State.FAILED
+    delivery.error = describe(code) if isinstance(code, int) else "The platform's result has no error code."
+
+
+def record_refusal(batch: Batch, code: int) -> list[Delivery]:
+    """Write down that the platform refused the whole request."""
+    with transaction.atomic(using=database()):
+        deliveries = claimed(batch)
+        for delivery in deliveries:
+            delivery.state, delivery.error = Delivery.State.FAILED, describe(code)
+        _finish(batch, deliveries)
+    return deliveries
+
+
+def record_deletion(batch: Batch) -> None:
+    """Write down that the profile is gone."""
+    with transaction.atomic(using=database()):
+        deliveries = claimed(batch)
+        for delivery in deliveries:
+            forget(delivery)
+        _finish(batch, deliveries, "unwanted")
+
+
+def forget(delivery: Delivery) -> None:
+    delivery.state, delivery.unwanted, delivery.error = Delivery.State.DELETED, False, ""
+    delivery.profile_id = delivery.fingerprint = delivery.matching_fingerprint = ""
+
+
+def record_without_request(delivery: Delivery) -> None:
+    """Write down that nothing is to be deleted at the platform: it has no profile, or another row has the same."""
+    forget(delivery)
+    delivery.when = timezone.now()
+    delivery.save(using=database(), update_fields=[*OUTCOME, "unwanted"])
+
+
+def _finish(batch: Batch, deliveries: Iterable[Delivery], *fields: str) -> None:
+    now, deliveries = timezone.now(), list(deliveries)
+    for delivery in deliveries:
+        delivery.batch, delivery.when = None, now
+    _write(deliveries, [*OUTCOME, *fields])
+    batch.delete()
+
+
+def release(batch: Batch) -> None:
+    """Give up the request: it was not applied."""
+    with transaction.atomic(using=database()):
+        Delivery.objects.using(database()).filter(batch=batch).update(batch=None)
+        batch.delete()
