@@ -12,10 +12,11 @@ except ImportError as error:
         "django_altr.rest_framework needs Django REST framework. Install it with: pip install django-altr[rest]"
     ) from error
 
+from . import model_serializer, validators
 from .fields import MASK, TokenizedSerializerField
-from .model_serializer import register
 from .views import NoStoreMixin, VaultUnavailable, exception_handler
 
 __all__ = ["MASK", "NoStoreMixin", "TokenizedSerializerField", "VaultUnavailable", "exception_handler"]
 
-register()
+model_serializer.register()
+validators.register()

@@ -9,6 +9,7 @@ from typing import Any
 from rest_framework import serializers
 
 from django_altr.fields import TokenizedField
+
 from .fields import TokenizedSerializerField
 
 __all__ = ["register"]

@@ -194,11 +194,24 @@ def test_fields_are_unique_together(vault):
 
 def test_fields_are_unique_together_in_a_partial_update(vault):
     Membership.objects.create(club="chess", number="1")
-    other = Membership.objects.create(club="go", number="1")
-    other = Membership.objects.get(pk=other.pk)
+    other = Membership.objects.create(club="go", number="2")
     with pytest.raises(ValidationError):
-        saved(MembershipSerializer(other, data={"club": "chess"}, partial=True))
-    saved(MembershipSerializer(other, data={"note": "new"}, partial=True))
+        saved(MembershipSerializer(other, data={"club": "chess", "number": "1"}, partial=True))
+    saved(MembershipSerializer(other, data={"club": "bridge"}, partial=True))
+
+
+def test_a_partial_update_that_keeps_the_value_checks_uniqueness_without_reading_it(vault):
+    Membership.objects.create(club="chess", number="1")
+    other = Membership.objects.get(pk=Membership.objects.create(club="go", number="1").pk)
+    vault.forget()
+    assert not MembershipSerializer(other, data={"club": "chess"}, partial=True).is_valid()
+    assert MembershipSerializer(other, data={"note": "new"}, partial=True).is_valid()
+    assert vault.calls == []
+
+
+def test_an_update_with_the_same_unique_values_is_none(vault):
+    membership = Membership.objects.get(pk=Membership.objects.create(club="chess", number="1").pk)
+    assert MembershipSerializer(membership, data={"club": "chess", "number": "1"}).is_valid()
 
 
 def test_only_tokens_reach_the_database(vault):

@@ -178,6 +178,10 @@ def test_the_token_attribute_is_a_text_that_only_goes_out(vault):
     assert vault.calls == []
 
 
+def test_methods_and_properties_of_the_model_are_untouched(vault):
+    assert serializer(Person, ["pk"])(Person(pk=7)).data == {"pk": 7}
+
+
 def test_serializers_of_other_models_are_untouched():
     class Plain(serializers.ModelSerializer):
         class Meta:

@@ -157,6 +157,7 @@ def test_a_dotted_source_is_masked_and_revealed(ada, vault):
     assert Dotted(order).data == {"mail": MASK}
     assert Revealing(order).data == {"mail": "ada@example.org"}
     assert Dotted(Order()).data == {"mail": None}
+    assert Dotted({}).data == {}
 
 
 def test_another_name_for_the_field(ada):
