@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from rest_framework import serializers
 
 from django_altr.fields import PrefetchTokenized
 from tests.models import Bare, Order, Person
@@ -57,6 +58,23 @@ def test_nested_rows_are_read_together(people, vault):
     data = RevealedOrder(Order.objects.select_related("person"), many=True).data
     assert data[3]["person"]["name"] == "N3"
     assert vault.calls == [("detokenize", 75), ("detokenize", 25)]
+
+
+def test_the_rows_of_all_parents_are_read_together(people, vault):
+    class WithOrders(serializers.ModelSerializer):
+        orders = serializer(Order, ["address"], reveal=["address"])(many=True)
+
+        class Meta:
+            model = Person
+            fields = ["orders"]
+
+    Order.objects.bulk_create(
+        Order(person=person, address=f"street {n}") for person in Person.objects.all() for n in "ab"
+    )
+    vault.forget()
+    data = WithOrders(Person.objects.prefetch_related("orders"), many=True).data
+    assert [order["address"] for order in data[3]["orders"]] == ["street a", "street b"]
+    assert vault.calls == [("detokenize", 50)]
 
 
 def test_the_answer_to_a_new_row_reads_nothing(vault):
