@@ -1,1 +1,77 @@
-"""System checks of the setting ALTR."""
+"""System checks of the setting ``ALTR``; ``docs/checks.md`` has a section for each id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from .backends import BaseBackend, import_backend
+from .backends.locmem import LocMemBackend
+from .conf import KEYS, InvalidVaultError, configured_vaults
+from .redact import Redacted
+
+__all__ = ["check_deployment", "check_vaults"]
+
+#: The secret that the sandbox has unless told otherwise (``django_altr.sandbox``, which is an extra).
+SANDBOX_SECRET = "sandbox-secret"  # noqa: S105
+
+
+@register(Tags.security)
+def check_vaults(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check every entry of ``settings.ALTR``; nothing is sent."""
+    try:
+        entries = configured_vaults()
+    except InvalidVaultError as error:
+        return [Error(str(error), id="altr.E001")]
+    return [message for alias in entries for message in _check_vault(alias, Redacted(entries[alias]))]
+
+
+def _check_vault(alias: str, params: Redacted[Any]) -> Iterator[CheckMessage]:
+    try:
+        backend = import_backend(alias, params)
+    except InvalidVaultError as error:
+        yield Error(str(error), id="altr.E002")
+        return
+    where = f"ALTR[{alias!r}]"
+    for problem in backend.config_problems(params):
+        yield Error(f"{where}: {problem.text}", hint=problem.hint, id=problem.id)
+    for name in sorted(set(map(str, params.reveal())) - KEYS):
+        yield Warning(
+            f"{where}: the key {name!r} is unknown.", hint=f"Known are {', '.join(sorted(KEYS))}.", id="altr.W002"
+        )
+    if params.reveal().get("SECRET") == SANDBOX_SECRET and not settings.DEBUG:
+        yield Warning(
+            f"{where} has the sandbox's default secret, and DEBUG is off.",
+            hint="Everybody knows this secret: use a key of a real vault.",
+            id="altr.W001",
+        )
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check what must not go into production."""
+    return [
+        Warning(
+            f"ALTR[{alias!r}] keeps its values in the memory of each process: they end with it.",
+            hint="LocMemBackend is for tests. Use a real vault.",
+            id="altr.W003",
+        )
+        for alias, backend in _usable_backends()
+        if issubclass(backend, LocMemBackend)
+    ]
+
+
+def _usable_backends() -> Iterator[tuple[str, type[BaseBackend]]]:
+    try:
+        entries = configured_vaults()
+    except InvalidVaultError:
+        return
+    for alias in entries:
+        try:
+            yield alias, import_backend(alias, Redacted(entries[alias]))
+        except InvalidVaultError:
+            continue

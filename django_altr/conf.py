@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from .redact import Redacted
 
 __all__ = ["DEFAULT_ALIAS", "InvalidVaultError", "Problem", "configured_vaults", "option_problems", "parse_altr_url"]
 
@@ -125,51 +127,63 @@ def parse_altr_url(url: str) -> dict[str, Any]:
     ``+http`` for a server on this machine) and ``altr-locmem://``. Percent-encode special characters of key and
     secret. Options go into the query string. Raises ``ImproperlyConfigured``, which never repeats the URL.
     """
-    scheme, location = _split_url(url)
-    if scheme not in SCHEMES:
-        raise InvalidVaultError(f"An ALTR URL starts with one of {', '.join(f'{name}://' for name in SCHEMES)}.")
-    backend, location_scheme = SCHEMES[scheme]
-    host, path, key, secret, query = location
-    params: dict[str, Any] = {"BACKEND": backend}
-    if not location_scheme:
-        return params | {"LOCATION": host} | _query_options(query)
-    if not host:
-        raise InvalidVaultError("The ALTR URL has no host: write scheme://KEY:SECRET@host.")
-    params |= {"LOCATION": f"{location_scheme}://{host}{path.rstrip('/')}", "KEY": key, "SECRET": secret}
-    return params | _query_options(query)
-
-
-def _split_url(url: str) -> tuple[str, tuple[str, str, str, str, str]]:
-    try:
-        parts = urlsplit(url.strip())
-        # Read the port for its validation only: a slash or hash in an unquoted secret ends up there.
-        parts.port  # noqa: B018
-        key, secret = unquote(parts.username or "", errors="strict"), unquote(parts.password or "", errors="strict")
-    except (AttributeError, ValueError):
-        parts = None
-    # Outside of the except block: urlsplit's own messages repeat the secret.
-    if parts is None or parts.fragment:
+    text = Redacted(url)
+    # An exception's traceback keeps this frame: from here on only what shows nothing.
+    del url
+    parts = Redacted(_split(text))
+    if parts.reveal() is None:
         raise InvalidVaultError(
             "The ALTR URL cannot be read: write scheme://KEY:SECRET@host?option=value and percent-encode key and "
             "secret (urllib.parse.quote(secret, safe=''))."
         )
-    return parts.scheme, (parts.netloc.rpartition("@")[2], parts.path, key, secret, parts.query)
+    return _entry(parts)  # type: ignore[arg-type]
 
 
-def _query_options(query: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in OPTIONS:
-            raise InvalidVaultError(f"The ALTR URL has an unknown option; known are {', '.join(sorted(OPTIONS))}.")
-        options[name] = _parse_option(name, text)
+def _entry(parts: Redacted[SplitResult]) -> dict[str, Any]:
+    scheme = parts.reveal().scheme
+    if scheme not in SCHEMES:
+        raise InvalidVaultError(f"An ALTR URL starts with one of {', '.join(f'{name}://' for name in SCHEMES)}.")
+    backend, location_scheme = SCHEMES[scheme]
+    host = Redacted(parts.reveal().netloc.rpartition("@")[2])
+    entry = {"BACKEND": backend, "LOCATION": host.reveal()} | _query_options(parts)
+    if not location_scheme:
+        return entry
+    if not host.reveal():
+        raise InvalidVaultError("The ALTR URL has no host: write scheme://KEY:SECRET@host.")
+    return entry | {
+        "LOCATION": f"{location_scheme}://{host.reveal()}{parts.reveal().path.rstrip('/')}",
+        "KEY": unquote(parts.reveal().username or ""),
+        "SECRET": unquote(parts.reveal().password or ""),
+    }
+
+
+def _split(url: Redacted[str]) -> SplitResult | None:
+    try:
+        parts = urlsplit(url.reveal().strip())
+        # A slash or hash in a secret that is not encoded ends up in the port.
+        parts.port  # noqa: B018
+        unquote(parts.netloc, errors="strict")
+    except (AttributeError, ValueError):
+        # The error repeats the secret: it ends here.
+        return None
+    return None if parts.fragment else parts
+
+
+def _query_options(parts: Redacted[SplitResult]) -> dict[str, Any]:
+    pairs = Redacted(parse_qsl(parts.reveal().query, keep_blank_values=True))
+    if any(name not in OPTIONS for name, _ in pairs.reveal()):
+        raise InvalidVaultError(f"The ALTR URL has an unknown option; known are {', '.join(sorted(OPTIONS))}.")
+    options = {name: _parse_option(name, Redacted(text)) for name, text in pairs.reveal()}
+    for name, value in options.items():
+        if value is None:
+            raise InvalidVaultError(f"The option {name!r} of the ALTR URL must be {OPTIONS[name].expects}.")
     return {"OPTIONS": options} if options else {}
 
 
-def _parse_option(name: str, text: str) -> object:
+def _parse_option(name: str, text: Redacted[str]) -> object:
+    """Return the value of an option, ``None`` if it is unusable."""
     try:
-        value = OPTIONS[name].parse(text)
+        value = OPTIONS[name].parse(text.reveal())
     except ValueError:
-        value = None
-    if value is None or not OPTIONS[name].accepts(value):
-        raise InvalidVaultError(f"The option {name!r} of the ALTR URL must be {OPTIONS[name].expects}.")
-    return value
+        return None
+    return value if OPTIONS[name].accepts(value) else None

@@ -73,11 +73,15 @@ class BaseBackend:
         del params
         if problems := self.config_problems(self.params):
             raise InvalidVaultError(f"ALTR[{alias!r}]: {' '.join(f'{found.text} {found.hint}' for found in problems)}")
+        self.setup()
         if pattern := self.options.get("token_pattern"):
             self.token_pattern = re.compile(pattern)  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
+
+    def setup(self) -> None:
+        """Build what the backend needs from ``self.params`` and ``self.options``, which are checked by now."""
 
     @classmethod
     def config_problems(cls, params: Redacted[Mapping[str, Any]]) -> list[Problem]:

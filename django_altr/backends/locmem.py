@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from django_altr.exceptions import TokenNotFound
 from django_altr.redact import Redacted
@@ -45,9 +44,8 @@ class LocMemBackend(BaseBackend):
     supports_delete = True
     known_options = frozenset({"token_pattern"})
 
-    def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
-        super().__init__(alias, params)
-        self._store = _stores.setdefault(params.get("LOCATION") or alias, Store())
+    def setup(self) -> None:
+        self._store = _stores.setdefault(self.params.reveal().get("LOCATION") or self.alias, Store())
         self.calls: list[tuple[str, int]] = []
         self._failure: BaseException | type[BaseException] | None = None
         self._failures_left: int | None = None

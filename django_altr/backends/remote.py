@@ -52,14 +52,12 @@ class RemoteBackend(BaseBackend):
     #: The clock that dates requests.
     clock: Callable[[], datetime] = staticmethod(now_in_utc)
 
-    def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
-        super().__init__(alias, params)
-        del params
+    def setup(self) -> None:
         given = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
         options = Options(**{**self.default_options, **given})
-        self._workers = Workers(f"altr-{alias}", options.max_workers)
+        self._workers = Workers(f"altr-{self.alias}", options.max_workers)
         self._client = Client(
-            alias,
+            self.alias,
             self.params.reveal()["LOCATION"],
             self.credentials(),
             options,
@@ -97,6 +95,11 @@ class RemoteBackend(BaseBackend):
     def breaker(self) -> CircuitBreaker:
         """The circuit breaker: ``backend.breaker.state``."""
         return self._client.breaker
+
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of the vault's, ``None`` before the first answer."""
+        return self._client.clock_skew
 
     def close(self) -> None:
         self._workers.close()

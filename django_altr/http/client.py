@@ -26,7 +26,7 @@ from .auth import utcnow
 from .breaker import BreakerState, CircuitBreaker
 from .calls import Answer, Call
 from .deadline import Deadline, deadline_scope
-from .errors import error_of_answer, error_of_failure, is_permanent
+from .errors import clock_skew, error_of_answer, error_of_failure, is_permanent
 from .pacer import Pacer
 from .transport import new_session
 
@@ -91,6 +91,7 @@ class Client:
         self._credentials = credentials
         self._clock = clock
         self._pacer = Pacer(options.rate_limit)
+        self._dates: tuple[str | None, datetime] | None = None
         self._session: requests.Session | None = None
         self._lock = threading.Lock()
         _clients.add(self)
@@ -112,6 +113,11 @@ class Client:
         if isinstance(outcome, AltrError):
             raise outcome
         return outcome
+
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that this machine's clock is ahead of the vault's, by its last answer (full seconds)."""
+        return clock_skew(*self._dates) if self._dates else None
 
     def close(self) -> None:
         """Close the pooled connections; the client can be used again."""
@@ -161,6 +167,7 @@ class Client:
         milliseconds = (time.perf_counter() - started) * 1000
         if isinstance(received, Answer):
             logger.debug("%s %s %d in %.1f ms", call.method, call.route, received.status, milliseconds)
+            self._dates = received.headers.get("Date"), self._clock()
             return self._judge(received, call)
         error, may_retry = received
         logger.debug("%s %s %s after %.1f ms", call.method, call.route, type(error).__name__, milliseconds)

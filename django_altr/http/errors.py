@@ -34,7 +34,7 @@ from django_altr.exceptions import (
 from .calls import Answer, Call
 from .transport import BundleError
 
-__all__ = ["error_of_answer", "error_of_failure", "is_permanent"]
+__all__ = ["clock_skew", "error_of_answer", "error_of_failure", "is_permanent"]
 
 T = TypeVar("T", bound=BaseException)
 
@@ -82,22 +82,23 @@ def _unexpected(answer: Answer, start: str, alias: str) -> AltrError:
 
 def _why_unauthorized(answer: Answer, alias: str, now: datetime) -> str:
     credentials = f"KEY or SECRET of ALTR[{alias!r}] is wrong, or the key was revoked"
-    minutes = _skew_in_minutes(answer, now)
-    if minutes is None:
+    skew = clock_skew(answer.headers.get("Date"), now)
+    if skew is None:
         return f"{credentials}; or the clocks differ by more than 15 minutes (the answer does not tell)."
-    if abs(minutes) >= 1:
-        direction = "ahead of" if minutes > 0 else "behind"
+    if abs(skew) >= 60:
+        direction = "ahead of" if skew > 0 else "behind"
         return (
-            f"this machine's clock is {abs(minutes):.0f} minutes {direction} the vault's, and 15 are allowed. Set it "
+            f"this machine's clock is {abs(skew) / 60:.0f} minutes {direction} the vault's, and 15 are allowed. Set it "
             f"by NTP. If it is right: {credentials}."
         )
     return f"{credentials}. The clocks agree."
 
 
-def _skew_in_minutes(answer: Answer, now: datetime) -> float | None:
+def clock_skew(date: str | None, now: datetime) -> float | None:
+    """Return the seconds that ``now`` is ahead of a Date header, ``None`` where that is missing or unreadable."""
     try:
-        return (now - parsedate_to_datetime(answer.headers["Date"])).total_seconds() / 60
-    except (KeyError, TypeError, ValueError):
+        return (now - parsedate_to_datetime(date or "")).total_seconds()
+    except (TypeError, ValueError):
         return None
 
 
