@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "django_altr",
+    "django_altr.contrib.altcraft",
     "tests",
     "testproject.shop",
 ]
@@ -49,3 +50,4 @@ ROOT_URLCONF = "tests.urls"
 STATIC_URL = "static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALTR = {"default": {"BACKEND": "django_altr.backends.locmem.LocMemBackend"}}
+ALTCRAFT = {"default": {"URL": "http://127.0.0.1:9", "TOKEN": "a-token-of-nobody"}}
