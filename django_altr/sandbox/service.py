@@ -13,6 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from .altcraft import Altcraft
 from .app import Application, answer
 from .auth import Key, Keyring
 from .classic import Classic
@@ -88,6 +89,7 @@ class Sandbox:
         #: Seconds that the sandbox's clock is ahead of the real one.
         self.clock_offset = 0.0
         self.store = Store(data, cap=data_cap)
+        self.altcraft = Altcraft(data, self.now)
         self.faults = Faults()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -102,6 +104,7 @@ class Sandbox:
         for service in (VAULTED, CRITICAL):
             limit = RateLimit(rate_limit) if rate_limit else None
             routes += Tokenization(service, self.store, self._keyring, limit).routes()
+        routes += self.altcraft.routes(control=control)
         return routes + (Control(self).routes() if control else [])
 
     # Running
@@ -133,6 +136,7 @@ class Sandbox:
         """Stop, and close the store."""
         self.stop()
         self.store.close()
+        self.altcraft.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -219,6 +223,7 @@ class Sandbox:
         self._forget_requests()
         if values:
             self.store.clear()
+            self.altcraft.clear()
 
     def _forget_requests(self) -> None:
         with self._lock:
