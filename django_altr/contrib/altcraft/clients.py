@@ -33,9 +33,9 @@ class ClientHandler(BaseConnectionHandler):
 
     def reset(self) -> None:
         """Forget settings and clients; the next access builds new ones."""
-        if self.__dict__.pop("settings", None) is not None:
-            self._connections = Local(self.thread_critical)
+        self.__dict__.pop("settings", None)
         self._settings = None
+        self._connections = Local(self.thread_critical)
 
 
 clients = ClientHandler()

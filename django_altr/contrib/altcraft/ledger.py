@@ -199,13 +199,14 @@ def record_refusal(batch: Batch, code: int) -> list[Delivery]:
     return deliveries
 
 
-def record_deletion(batch: Batch) -> None:
+def record_deletion(batch: Batch) -> list[Delivery]:
     """Write down that the profile is gone."""
     with transaction.atomic(using=database()):
         deliveries = claimed(batch)
         for delivery in deliveries:
             forget(delivery)
         _finish(batch, deliveries, "unwanted")
+    return deliveries
 
 
 def forget(delivery: Delivery) -> None:
@@ -233,3 +234,36 @@ def release(batch: Batch) -> None:
     with transaction.atomic(using=database()):
         Delivery.objects.using(database()).filter(batch=batch).update(batch=None)
         batch.delete()
+
+
+def mark(deliveries: Iterable[Delivery], *, unwanted: bool) -> None:
+    """Mark profiles as to be deleted, or no longer."""
+    for some in slices([each.pk for each in deliveries]):
+        Delivery.objects.using(database()).filter(pk__in=some).update(unwanted=unwanted)
+
+
+def live_deliveries(label: str, row: str | None = None) -> Iterator[list[Delivery]]:
+    """Give the records of rows that the platform has, or may have, something of, in slices."""
+    records = _records(label, row).filter(unwanted=False).exclude(state=Delivery.State.DELETED).order_by("pk")
+    last = 0
+    while some := list(records.filter(pk__gt=last)[:SLICE]):
+        yield some
+        last = some[-1].pk
+
+
+def unwanted_deliveries(label: str, row: str | None = None) -> list[Delivery]:
+    """Return the records of profiles to be deleted that no request is about."""
+    return list(_records(label, row).filter(unwanted=True, batch=None).order_by("pk"))
+
+
+def _records(label: str, row: str | None) -> QuerySet[Delivery]:
+    records = Delivery.objects.using(database()).filter(model=label)
+    return records if row is None else records.filter(row=row)
+
+
+def is_shared(delivery: Delivery) -> bool:
+    """Tell whether another row has the same profile; if so, that row is sent again, for the values are mixed."""
+    others = Delivery.objects.using(database()).filter(
+        db_id=delivery.db_id, profile_id=delivery.profile_id, unwanted=False
+    )
+    return bool(others.exclude(pk=delivery.pk).update(fingerprint=""))

@@ -65,7 +65,7 @@ def examine(mapping: ProfileMapping, rows: Redacted[list[Model]]) -> Examined:
     """
     if mapping.consent_is_tokenized():
         _load(rows, [str(mapping.consent)])
-    verdicts = {str(row.pk): _has_consent(mapping, Redacted(row)) for row in rows.reveal()}
+    verdicts = {str(row.reveal().pk): _has_consent(mapping, row) for row in map(Redacted, rows.reveal())}
     # The others are let go: touching a value later reads it for all rows that are still there.
     rows = Redacted([row for row in rows.reveal() if verdicts[str(row.pk)] is True])
     _load(rows, mapping.tokenized())
@@ -95,7 +95,7 @@ def _has_consent(mapping: ProfileMapping, row: Redacted[Model]) -> bool | Proble
     try:
         return mapping.has_consent(row.reveal())
     except TokenNotFound:
-        return Problem(str(row.reveal().pk), UNKNOWN_TOKEN)
+        return Problem(str(row.reveal().pk), UNKNOWN_REFERENCE)
     except AltrError as error:
         failure = error
     except Exception as error:
@@ -109,7 +109,7 @@ def _build(mapping: ProfileMapping, row: Redacted[Model]) -> Outgoing | Problem:
     try:
         return _outgoing(mapping, pk, Redacted(mapping.get_profile(row.reveal())))
     except TokenNotFound:
-        return Problem(pk, UNKNOWN_TOKEN)
+        return Problem(pk, UNKNOWN_REFERENCE)
     except AltrError as error:
         failure = error
     except Exception as error:
@@ -145,4 +145,4 @@ def _fingerprint(kind: str, target: Iterable[object], value: Redacted[Any]) -> s
     return salted_hmac(f"{SALT}.{kind}", text, algorithm="sha256").hexdigest()
 
 
-UNKNOWN_TOKEN = "The vault does not know a reference token of this row."
+UNKNOWN_REFERENCE = "The vault does not know a reference token of this row."

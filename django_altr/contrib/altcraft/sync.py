@@ -1,0 +1,359 @@
+"""Make the platform agree with the rows: what ``altcraft_sync`` and the delivery on change do."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from django_altr.redact import Redacted
+
+from . import ledger
+from .client import Answer
+from .clients import clients
+from .exceptions import AltcraftError, ObjectNotFound
+from .mapping import ProfileMapping
+from .models import Batch, Delivery
+from .profiles import Outgoing, examine
+
+__all__ = ["MAX_BATCH_SIZE", "Busy", "Report", "Synchronizer"]
+
+logger = logging.getLogger("django_altr.altcraft")
+
+#: Rows that are read and detokenized together: what a vault takes in one request.
+CHUNK = 1024
+#: The platform's advice for one request.
+MAX_BATCH_SIZE = 10_000
+MAX_BATCH_BYTES = 9_000_000
+#: Whole requests that are refused with these codes are refused because of their profiles.
+OF_PROFILES = frozenset({400, 409, 435, 441, 450})
+#: Answers that leave open whether the request was applied; ``None``: there was no answer.
+UNCERTAIN = frozenset({None, 429, 500})
+#: How long the platform remembers Request-IDs.
+MEMORY = timedelta(days=1)
+
+
+class Busy(Exception):
+    """Another request about the row is in flight."""
+
+
+@dataclass
+class Report:
+    """What a run did, in rows."""
+
+    examined: int = 0
+    delivered: int = 0
+    unchanged: int = 0
+    without_consent: int = 0
+    #: Deleted at the platform.
+    deleted: int = 0
+    #: Refused by the platform, or no profile could be made.
+    refused: int = 0
+    #: Left to another run that is about them.
+    busy: int = 0
+
+
+Planned = tuple[Outgoing, Delivery | None]
+
+
+class Synchronizer:
+    """Delivers the rows of one mapping.
+
+    ``on_problem`` is called with the primary key of a row and the reason why it was not delivered, ``on_progress``
+    with a number of rows that were examined. ``patient`` leaves alone what may be in flight in another process.
+    """
+
+    def __init__(
+        self,
+        mapping: ProfileMapping,
+        *,
+        batch_size: int = 1000,
+        dry_run: bool = False,
+        patient: bool = False,
+        on_problem: Callable[[str, str], object] = lambda row, reason: None,
+        on_progress: Callable[[int], object] = lambda rows: None,
+    ) -> None:
+        self.mapping = mapping
+        self.batch_size = min(batch_size, MAX_BATCH_SIZE)
+        self.dry_run = dry_run
+        self.patient = patient
+        self.report = Report()
+        self._on_problem, self._on_progress = on_problem, on_progress
+        self._waiting: dict[str, list[Planned]] = defaultdict(list)
+
+    def run(self, queryset: QuerySet[Any]) -> Report:
+        """Finish what an earlier run left, deliver the rows, delete the profiles of rows that are gone."""
+        if not self.dry_run:
+            self.resume(ledger.open_batches(self.mapping))
+        self.find_vanished()
+        self.delete_unwanted()
+        self.deliver(queryset)
+        self.delete_unwanted()
+        return self.report
+
+    def run_row(self, row: str) -> Report:
+        """Do the same for one row. Raises ``Busy`` while another request about it is in flight."""
+        delivery = ledger.deliveries_of(self.mapping.label, [row]).get(row)
+        if delivery is not None and delivery.batch is not None:
+            self.resume([delivery.batch])
+        self.find_vanished(row=row)
+        self.delete_unwanted(row=row)
+        self.deliver(self.mapping.get_queryset().filter(pk=row))
+        self.delete_unwanted(row=row)
+        if self.report.busy:
+            raise Busy(f"Another request about {self.mapping.label} {row} is in flight.")
+        return self.report
+
+    # Delivering
+
+    def deliver(self, queryset: QuerySet[Any]) -> None:
+        """Send the profiles of the rows that changed since they were sent."""
+        for rows in chunks(queryset.select_related(*self.mapping.related())):
+            self._plan(rows)
+            self._send_full_batches()
+        for matching in list(self._waiting):
+            self._send(matching, self._waiting.pop(matching))
+
+    def _plan(self, rows: Redacted[list[Any]]) -> None:
+        known = ledger.deliveries_of(self.mapping.label, [str(row.pk) for row in rows.reveal()])
+        examined = examine(self.mapping, rows)
+        for each in examined.outgoing:
+            self._sort(each, known.get(each.row))
+        for problem in examined.problems:
+            self._refuse(problem.row, problem.reason)
+        self.report.examined += len(rows)
+        self.report.without_consent += len(examined.without_consent)
+        self._withdraw([known[row] for row in examined.without_consent if row in known])
+        self._on_progress(len(rows))
+
+    def _sort(self, each: Outgoing, delivery: Delivery | None) -> None:
+        if delivery is not None and delivery.batch_id is not None and not self.dry_run:
+            self.report.busy += 1
+        elif is_delivered(each, delivery):
+            self.report.unchanged += 1
+            self._keep(delivery)
+        elif (matching := self._matching(each, delivery)) is None:
+            self._refuse(each.row, f"The matching value ({self.mapping.matching_key}) is empty.")
+        else:
+            self._waiting[matching].append((each, delivery))
+
+    def _matching(self, each: Outgoing, delivery: Delivery | None) -> str | None:
+        # Matched by its new e-mail address, a profile that has another one would be added a second time.
+        if (
+            delivery is not None
+            and delivery.profile_id
+            and delivery.db_id == self.mapping.db_id
+            and delivery.matching_fingerprint != each.matching_fingerprint
+        ):
+            return "profile_id"
+        return self.mapping.matching if each.has_matching_value else None
+
+    def _keep(self, delivery: Delivery | None) -> None:
+        if delivery is not None and delivery.unwanted and not self.dry_run:
+            ledger.mark([delivery], unwanted=False)
+
+    def _withdraw(self, deliveries: Iterable[Delivery]) -> None:
+        doomed = [each for each in deliveries if each.state != Delivery.State.DELETED and not each.unwanted]
+        if self.dry_run:
+            self.report.deleted += sum(1 for each in doomed if each.profile_id)
+        else:
+            ledger.mark(doomed, unwanted=True)
+
+    def _refuse(self, row: str, reason: str) -> None:
+        self.report.refused += 1
+        self._on_problem(row, reason)
+
+    def _send_full_batches(self) -> None:
+        for matching, planned in list(self._waiting.items()):
+            while (count := full_batch([each for each, _ in planned], self.batch_size)) is not None:
+                self._send(matching, planned[:count])
+                del planned[:count]
+
+    def _send(self, matching: str, planned: Sequence[Planned]) -> None:
+        if self.dry_run:
+            self.report.delivered += len(planned)
+            return
+        known = {each.row: delivery for each, delivery in planned if delivery is not None}
+        batch, outgoing = ledger.claim_import(self.mapping, matching, [each for each, _ in planned], known)
+        self.report.busy += len(planned) - len(outgoing)
+        if batch is not None:
+            self._settle(batch, lambda: self._import(batch, outgoing))
+
+    def _settle(self, batch: Batch, send: Callable[[], list[Delivery] | AltcraftError], patient: bool = False) -> None:
+        with ledger.in_flight(batch, patient=patient) as mine:
+            outcome = send() if mine else []
+        if isinstance(outcome, AltcraftError):
+            raise outcome
+        self.report.busy += 0 if outcome else batch.size
+        for delivery in outcome:
+            self._count(delivery)
+
+    def _count(self, delivery: Delivery) -> None:
+        if delivery.state == Delivery.State.FAILED:
+            self._refuse(delivery.row, delivery.error)
+        elif delivery.state == Delivery.State.DELETED:
+            self.report.deleted += 1
+        else:
+            self.report.delivered += 1
+
+    def _import(self, batch: Batch, outgoing: Sequence[Outgoing]) -> list[Delivery] | AltcraftError:
+        failure: AltcraftError
+        try:
+            return ledger.record_import(batch, self._request(batch, outgoing))
+        except AltcraftError as error:
+            failure = error
+        if failure.code in OF_PROFILES and failure.code is not None:
+            return ledger.record_refusal(batch, failure.code)
+        if failure.code not in UNCERTAIN:
+            ledger.release(batch)
+        return failure
+
+    def _request(self, batch: Batch, outgoing: Sequence[Outgoing]) -> Answer:
+        mapping = self.mapping
+        profiles = Redacted([self._item(batch, each) for each in outgoing])
+        if batch.matching == "profile_id":
+            for profile, delivery in zip(profiles.reveal(), ledger.claimed(batch), strict=True):
+                profile["profile_id"] = delivery.profile_id
+        extra = {"resource_id": mapping.resource_id} if mapping.resource_id is not None else {}
+        if batch.matching == "custom":
+            extra["field_name"] = mapping.matching_field  # type: ignore[assignment]
+        return clients[batch.using].import_batch(
+            profiles.reveal(), db_id=batch.db_id, matching=batch.matching, request_id=batch.request_id, **extra
+        )
+
+    def _item(self, batch: Batch, each: Outgoing) -> dict[str, Any]:
+        profile = dict(each.profile.reveal())
+        if batch.matching == "phone":
+            profile["phone"] = profile["phones"][0]
+        return profile
+
+    # Going on after a kill
+
+    def resume(self, batches: Iterable[Batch]) -> None:
+        """Find out what became of requests whose outcome was not written down."""
+        for batch in list(batches):
+            if batch.created < timezone.now() - MEMORY:
+                logger.warning("Request %s is older than what Altcraft remembers; it is sent again.", batch.pk)
+            self._settle(batch, lambda batch=batch: self._resume(batch), self.patient)  # type: ignore[misc]
+
+    def _resume(self, batch: Batch) -> list[Delivery] | AltcraftError:
+        deliveries = ledger.claimed(batch)
+        if not deliveries:
+            ledger.release(batch)
+            return []
+        if batch.method == Batch.Method.DELETE:
+            return self._delete(batch, deliveries[0])
+        outgoing = self._rebuild(deliveries)
+        return self._import(batch, outgoing) if outgoing is not None else self._ask(batch)
+
+    def _rebuild(self, deliveries: Sequence[Delivery]) -> list[Outgoing] | None:
+        """Return the profiles as they were sent, ``None`` if one of them is not what it was."""
+        built: dict[str, Outgoing] = {}
+        queryset = self.mapping.get_queryset().select_related(*self.mapping.related())
+        for some in ledger.slices(deliveries, CHUNK):
+            rows = Redacted(list(queryset.filter(pk__in=[each.row for each in some])))
+            built.update({each.row: each for each in examine(self.mapping, rows).outgoing})
+        same = all(each.row in built and built[each.row].fingerprint == each.sent_fingerprint for each in deliveries)
+        return [built[each.row] for each in deliveries] if same else None
+
+    def _ask(self, batch: Batch) -> list[Delivery] | AltcraftError:
+        """Find out whether a request was applied whose profiles changed meanwhile, without applying anything.
+
+        The platform repeats its answer to a Request-ID that it knows, whatever the body. If it does not know it, the
+        empty request takes the Request-ID, and the profiles are sent as they are now, under another one.
+        """
+        failure: AltcraftError
+        try:
+            answer = self._request(batch, [])
+            if answer.duplicate:
+                return ledger.record_import(batch, answer)
+            ledger.release(batch)
+            return []
+        except AltcraftError as error:
+            failure = error
+        if failure.code in OF_PROFILES:
+            ledger.release(batch)
+            return []
+        return failure
+
+    # Deleting
+
+    def find_vanished(self, *, row: str | None = None) -> None:
+        """Mark the profiles whose rows are gone, also where no signal told (``_raw_delete``, SQL)."""
+        for deliveries in ledger.live_deliveries(self.mapping.label, row):
+            existing = self._existing(deliveries)
+            vanished = [each for each in deliveries if each.row not in existing]
+            if self.dry_run:
+                self.report.deleted += sum(1 for each in vanished if each.profile_id)
+            else:
+                ledger.mark(vanished, unwanted=True)
+
+    def _existing(self, deliveries: Iterable[Delivery]) -> set[str]:
+        model = self.mapping.model
+        pks = [model._meta.pk.to_python(each.row) for each in deliveries]
+        return {str(pk) for pk in model._base_manager.filter(pk__in=pks).values_list("pk", flat=True)}
+
+    def delete_unwanted(self, *, row: str | None = None) -> None:
+        """Delete the profiles of rows that are gone or may not be sent any more."""
+        for delivery in ledger.unwanted_deliveries(self.mapping.label, row):
+            if self.dry_run:
+                self.report.deleted += bool(delivery.profile_id)
+            elif not delivery.profile_id or ledger.is_shared(delivery):
+                ledger.record_without_request(delivery)
+            elif (batch := ledger.claim_deletion(self.mapping, delivery)) is not None:
+                self._settle(batch, lambda batch=batch, it=delivery: self._delete(batch, it))  # type: ignore[misc]
+
+    def _delete(self, batch: Batch, delivery: Delivery) -> list[Delivery] | AltcraftError:
+        failure: AltcraftError
+        try:
+            clients[batch.using].delete_profile(
+                db_id=batch.db_id,
+                matching="profile_id",
+                profile_id=delivery.profile_id,
+                request_id=batch.request_id,
+            )
+            return ledger.record_deletion(batch)
+        except ObjectNotFound:
+            return ledger.record_deletion(batch)
+        except AltcraftError as error:
+            failure = error
+        return failure if failure.code in UNCERTAIN else ledger.record_refusal(batch, failure.code or 0)
+
+
+def is_delivered(each: Outgoing, delivery: Delivery | None) -> bool:
+    """Tell whether the platform has exactly this."""
+    return (
+        delivery is not None
+        and delivery.state == Delivery.State.DELIVERED
+        and delivery.fingerprint == each.fingerprint
+        and delivery.matching_fingerprint == each.matching_fingerprint
+    )
+
+
+def full_batch(outgoing: Sequence[Outgoing], most: int) -> int | None:
+    """Return how many of the profiles fill a request, ``None`` if they do not."""
+    size = 0
+    for count, each in enumerate(outgoing):
+        size += each.size
+        if count == most or (count and size > MAX_BATCH_BYTES):
+            return count
+    return most if len(outgoing) == most else None
+
+
+def chunks(queryset: QuerySet[Any]) -> Iterator[Redacted[list[Any]]]:
+    """Give the rows in chunks, by primary key: no cursor stays open while requests are sent."""
+    queryset = queryset.order_by("pk")
+    last: Any = None
+    while True:
+        page = queryset if last is None else queryset.filter(pk__gt=last)
+        rows = Redacted(list(page[:CHUNK]))
+        if not len(rows):
+            return
+        last = rows.reveal()[-1].pk
+        yield rows
