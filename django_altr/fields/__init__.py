@@ -192,12 +192,18 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             return trusted_token(model_instance, self, value)
         return self.base_field.clean(value, model_instance)
 
-    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
-        return self.base_field.formfield(**kwargs)
+    def formfield(self, *, masked: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Return the base field's form field; a masked one takes a new value without showing the stored one."""
+        from ..forms import MaskedField
+
+        formfield = self.base_field.formfield(**kwargs)
+        return MaskedField(self, formfield) if masked else formfield
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:
+        from ..forms import UNCHANGED
+
         cell = instance.__dict__.get(self.attname)
-        if isinstance(data, Token) and data == cell:
+        if data is UNCHANGED or (isinstance(data, Token) and data == cell):
             return
         if data is not None and data != "" and is_unloaded(cell):
             # So that a value that is what it was writes nothing; all fields at once, for the others come next.

@@ -25,6 +25,7 @@ from django.db.models.functions import Cast, Coalesce
 from django.db.models.sql import Query
 from django.utils.asyncio import async_unsafe
 
+from ..masks import MASK, is_masking
 from ..signals import detokenized
 from .cells import Pending, Token, is_unloaded
 from .rows import Peers, peers_of
@@ -123,6 +124,8 @@ class PlaintextAttribute:
         if instance is None:
             return self
         cell = self._cell(instance)
+        if cell and is_masking():
+            return MASK
         if is_unloaded(cell):
             self._fetch(instance)
             cell = instance.__dict__[self.field.attname]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from django_altr.admin import TokenizedAdminMixin
+
 from .models import Customer, Order
 
 
@@ -11,12 +13,13 @@ class OrderInline(admin.TabularInline):
 
 
 @admin.register(Customer)
-class CustomerAdmin(admin.ModelAdmin):
-    list_display = ["id", "segment", "created"]
+class CustomerAdmin(TokenizedAdminMixin, admin.ModelAdmin):
+    list_display = ["id", "name", "email", "phone", "segment", "created"]
     list_filter = ["segment"]
     search_fields = ["=id"]
     date_hierarchy = "created"
     inlines = [OrderInline]
+    reveal_reason = "required"
 
 
 @admin.register(Order)

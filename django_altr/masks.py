@@ -1,0 +1,88 @@
+"""What stands on a page in the place of a plaintext."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import singledispatch, wraps
+from typing import Any
+
+from django.db import models
+
+from .exceptions import AltrError
+
+__all__ = ["MASK", "mask_revealed", "masked", "masked_if_unavailable"]
+
+#: Stands for a value that was not revealed: always the same, so that it tells nothing, not even a length.
+MASK = "••••••••"
+
+_masking: ContextVar[bool] = ContextVar("django_altr_masking", default=False)
+
+
+@contextmanager
+def masked() -> Iterator[None]:
+    """Give ``MASK`` in the place of every plaintext inside the block (this thread or task only).
+
+    For text about an object, such as ``str(obj)`` for a log: no vault is asked, and no plaintext is in it. What is
+    stored must never be read in such a block.
+    """
+    reset = _masking.set(True)
+    try:
+        yield
+    finally:
+        _masking.reset(reset)
+
+
+def is_masking() -> bool:
+    """Whether plaintext attributes give the mask at the moment."""
+    return _masking.get()
+
+
+def masked_if_unavailable(method: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Decorate a ``__str__`` that uses tokenized fields: while the vault fails, it has masks in their place.
+
+    Without it, a page that shows the object fails together with the vault.
+    """
+
+    @wraps(method)
+    def text(self: Any) -> str:
+        try:
+            return method(self)
+        except AltrError:
+            pass
+        with masked():
+            return method(self)
+
+    return text
+
+
+@singledispatch
+def mask_revealed(field: models.Field[Any, Any], value: Any) -> str:
+    """Return what is left of a value on the screen after it was revealed and hidden again.
+
+    Enough to tell two values apart, by the field's type; register a function to change it for a type of field.
+    """
+    return MASK
+
+
+@mask_revealed.register
+def _(field: models.CharField, value: Any) -> str:  # type: ignore[type-arg]
+    text = str(value)
+    return f"{MASK} {text[-4:]}" if len(text) >= 12 and not field.choices else MASK
+
+
+@mask_revealed.register
+def _(field: models.EmailField, value: Any) -> str:  # type: ignore[type-arg]
+    name, at, domain = str(value).rpartition("@")
+    return f"{name[:1]}{MASK}@{domain}" if at else MASK
+
+
+@mask_revealed.register
+def _(field: models.URLField, value: Any) -> str:  # type: ignore[type-arg]
+    return MASK
+
+
+@mask_revealed.register
+def _(field: models.DateField, value: Any) -> str:  # type: ignore[type-arg]
+    return f"{MASK} {value.year}"
