@@ -185,3 +185,20 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["club", "number"], name="one_membership_a_club")]
+
+
+class Country(models.Model):
+    code = models.CharField(max_length=2)
+    motto = TokenizedField(models.TextField(blank=True), metadata=None)
+
+
+class Subscriber(models.Model):
+    """Delivered to the Altcraft Platform by the mapping in ``tests/altcraft/__init__.py``."""
+
+    email = TokenizedField(models.EmailField(blank=True), metadata=None)
+    name = TokenizedField(models.CharField(max_length=100), metadata=None)
+    phone = TokenizedField(models.CharField(max_length=30, blank=True), metadata=None)
+    city = models.CharField(max_length=50, default="")
+    country = models.ForeignKey(Country, models.SET_NULL, null=True)
+    wants_mail = models.BooleanField(default=True)
+    updated = models.DateTimeField(auto_now=True)

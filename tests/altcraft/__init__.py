@@ -1,0 +1,20 @@
+"""Tests of ``contrib.altcraft``, and at the same time the ``altcraft.py`` of the test app, which is found by its name."""
+
+from __future__ import annotations
+
+from django_altr.contrib import altcraft
+from tests.models import Subscriber
+
+
+def first_name(subscriber: Subscriber) -> str:
+    return str(subscriber.name).split()[0]
+
+
+@altcraft.register(Subscriber)
+class SubscriberProfile(altcraft.ProfileMapping):
+    db_id = 1
+    resource_id = 1
+    fields = {"email": "email", "_fname": first_name, "phones": "phone", "city": "city"}
+    reads = ["name"]
+    consent = "wants_mail"
+    modified = "updated"
