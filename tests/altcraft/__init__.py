@@ -1,4 +1,4 @@
-"""Tests of ``contrib.altcraft``, and at the same time the ``altcraft.py`` of the test app, which is found by its name."""
+"""Tests of ``contrib.altcraft``; for the app ``tests`` this is its module ``altcraft``, which is found by its name."""
 
 from __future__ import annotations
 

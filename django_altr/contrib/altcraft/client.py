@@ -209,6 +209,7 @@ class Client:
         """Return what came of one try, and its Retry-After header."""
         started = time.monotonic()
         received = self._send(method, body, headers, left)
+        outcome: Answer | AltcraftError
         if isinstance(received, AltcraftError):
             outcome, asked = received, None
         else:

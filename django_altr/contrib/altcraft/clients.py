@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.local import Local
 from django.core.signals import setting_changed
@@ -16,14 +15,19 @@ from .exceptions import AltcraftNotConfigured
 
 __all__ = ["ClientHandler", "clients"]
 
+if TYPE_CHECKING:
+    Handler = BaseConnectionHandler[Client]
+else:
+    Handler = BaseConnectionHandler
 
-class ClientHandler(BaseConnectionHandler):
+
+class ClientHandler(Handler):
     """Django's connection handler: one client for each alias and thread."""
 
     settings_name = "ALTCRAFT"
     exception_class = AltcraftNotConfigured
 
-    def configure_settings(self, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    def configure_settings(self, settings: dict[str, Any] | None) -> dict[str, Any]:
         return configured() if settings is None else settings
 
     def create_connection(self, alias: str) -> Client:

@@ -82,7 +82,7 @@ def _option_problems(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def configured() -> Mapping[str, Any]:
+def configured() -> dict[str, Any]:
     """Return ``settings.ALTCRAFT``, or raise ``AltcraftNotConfigured`` where it is missing or no dictionary."""
     from django.conf import settings
 

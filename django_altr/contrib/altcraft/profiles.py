@@ -81,17 +81,18 @@ def _load(rows: Redacted[list[Model]], names: Sequence[str]) -> None:
     paths: dict[str, list[str]] = defaultdict(list)
     for name in names:
         paths[name.rpartition(LOOKUP_SEP)[0]].append(name)
-    failure: AltrError | None = None
+    failure: AltrError
     try:
         for lookups in paths.values() if len(rows) else ():
             detokenize(rows.reveal(), *lookups)
+        return
     except AltrError as error:
         failure = error
-    _raise_clean(failure)
+    raise cleaned(failure)
 
 
 def _has_consent(mapping: ProfileMapping, row: Redacted[Model]) -> bool | Problem:
-    failure: AltrError | None = None
+    failure: AltrError
     try:
         return mapping.has_consent(row.reveal())
     except TokenNotFound:
@@ -100,12 +101,12 @@ def _has_consent(mapping: ProfileMapping, row: Redacted[Model]) -> bool | Proble
         failure = error
     except Exception as error:
         return Problem(str(row.reveal().pk), f"The mapping's consent failed with {type(error).__name__}.")
-    return _raise_clean(failure)
+    raise cleaned(failure)
 
 
 def _build(mapping: ProfileMapping, row: Redacted[Model]) -> Outgoing | Problem:
     pk = str(row.reveal().pk)
-    failure: AltrError | None = None
+    failure: AltrError
     try:
         return _outgoing(mapping, pk, Redacted(mapping.get_profile(row.reveal())))
     except TokenNotFound:
@@ -114,13 +115,12 @@ def _build(mapping: ProfileMapping, row: Redacted[Model]) -> Outgoing | Problem:
         failure = error
     except Exception as error:
         return Problem(pk, f"The mapping failed with {type(error).__name__}.")
-    return _raise_clean(failure)
+    raise cleaned(failure)
 
 
-def _raise_clean(failure: AltrError | None) -> Any:
-    # Outside of the except block, and without the frames it passed, which hold rows and values.
-    if failure is not None:
-        raise failure.with_traceback(None)
+def cleaned(failure: AltrError) -> AltrError:
+    """Return an error without the frames that it passed: they hold rows and values."""
+    return failure.with_traceback(None)
 
 
 def _outgoing(mapping: ProfileMapping, row: str, profile: Redacted[dict[str, Any]]) -> Outgoing | Problem:

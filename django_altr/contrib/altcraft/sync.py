@@ -94,7 +94,8 @@ class Synchronizer:
         self.find_vanished()
         self.delete_unwanted()
         self.deliver(queryset)
-        self.delete_unwanted()
+        if not self.dry_run:
+            self.delete_unwanted()  # of rows whose consent was found withdrawn
         return self.report
 
     def run_row(self, row: str) -> Report:

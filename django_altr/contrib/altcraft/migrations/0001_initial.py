@@ -6,55 +6,93 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('request_id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name='Request-ID')),
-                ('model', models.CharField(max_length=255, verbose_name='model')),
-                ('method', models.CharField(choices=[('profiles/import_batch', 'import'), ('profiles/delete', 'delete')], max_length=40, verbose_name='method')),
-                ('using', models.CharField(max_length=100, verbose_name='settings entry')),
-                ('db_id', models.BigIntegerField(verbose_name='database')),
-                ('matching', models.CharField(max_length=40, verbose_name='matching')),
-                ('size', models.PositiveIntegerField(verbose_name='profiles')),
-                ('created', models.DateTimeField(auto_now_add=True, verbose_name='created')),
+                (
+                    "request_id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="Request-ID"
+                    ),
+                ),
+                ("model", models.CharField(max_length=255, verbose_name="model")),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[("profiles/import_batch", "import"), ("profiles/delete", "delete")],
+                        max_length=40,
+                        verbose_name="method",
+                    ),
+                ),
+                ("using", models.CharField(max_length=100, verbose_name="settings entry")),
+                ("db_id", models.BigIntegerField(verbose_name="database")),
+                ("matching", models.CharField(max_length=40, verbose_name="matching")),
+                ("size", models.PositiveIntegerField(verbose_name="profiles")),
+                ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
             ],
             options={
-                'verbose_name': 'interrupted request',
-                'verbose_name_plural': 'interrupted requests',
-                'ordering': ['created'],
+                "verbose_name": "interrupted request",
+                "verbose_name_plural": "interrupted requests",
+                "ordering": ["created"],
             },
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model', models.CharField(max_length=255, verbose_name='model')),
-                ('row', models.CharField(max_length=255, verbose_name='primary key of the row')),
-                ('state', models.CharField(choices=[('new', 'not delivered yet'), ('delivered', 'delivered'), ('failed', 'refused'), ('deleted', 'deleted at the platform')], default='new', max_length=10, verbose_name='state')),
-                ('profile_id', models.CharField(blank=True, db_index=True, default='', max_length=100, verbose_name='profile id')),
-                ('db_id', models.BigIntegerField(default=0, verbose_name='database')),
-                ('error', models.CharField(blank=True, default='', max_length=255, verbose_name='error')),
-                ('when', models.DateTimeField(null=True, verbose_name='last answer')),
-                ('fingerprint', models.CharField(blank=True, default='', max_length=64, verbose_name='fingerprint')),
-                ('matching_fingerprint', models.CharField(blank=True, default='', editable=False, max_length=64)),
-                ('unwanted', models.BooleanField(default=False, verbose_name='to be deleted')),
-                ('position', models.PositiveIntegerField(default=0, editable=False)),
-                ('sent_fingerprint', models.CharField(blank=True, default='', editable=False, max_length=64)),
-                ('sent_matching_fingerprint', models.CharField(blank=True, default='', editable=False, max_length=64)),
-                ('batch', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='deliveries', to='altcraft.batch', verbose_name='request in flight')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("model", models.CharField(max_length=255, verbose_name="model")),
+                ("row", models.CharField(max_length=255, verbose_name="primary key of the row")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("new", "not delivered yet"),
+                            ("delivered", "delivered"),
+                            ("failed", "refused"),
+                            ("deleted", "deleted at the platform"),
+                        ],
+                        default="new",
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "profile_id",
+                    models.CharField(blank=True, db_index=True, default="", max_length=100, verbose_name="profile id"),
+                ),
+                ("db_id", models.BigIntegerField(default=0, verbose_name="database")),
+                ("error", models.CharField(blank=True, default="", max_length=255, verbose_name="error")),
+                ("when", models.DateTimeField(null=True, verbose_name="last answer")),
+                ("fingerprint", models.CharField(blank=True, default="", max_length=64, verbose_name="fingerprint")),
+                ("matching_fingerprint", models.CharField(blank=True, default="", editable=False, max_length=64)),
+                ("unwanted", models.BooleanField(default=False, verbose_name="to be deleted")),
+                ("position", models.PositiveIntegerField(default=0, editable=False)),
+                ("sent_fingerprint", models.CharField(blank=True, default="", editable=False, max_length=64)),
+                ("sent_matching_fingerprint", models.CharField(blank=True, default="", editable=False, max_length=64)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="deliveries",
+                        to="altcraft.batch",
+                        verbose_name="request in flight",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'delivery',
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['pk'],
-                'constraints': [models.UniqueConstraint(fields=('model', 'row'), name='altcraft_delivery_once_per_row')],
+                "verbose_name": "delivery",
+                "verbose_name_plural": "deliveries",
+                "ordering": ["pk"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("model", "row"), name="altcraft_delivery_once_per_row")
+                ],
             },
         ),
     ]
