@@ -27,6 +27,7 @@ class Redacted(Generic[T]):
         return len(self._value)  # type: ignore[arg-type]
 
     def __bool__(self) -> bool:
+        # Whether there is a wrapper; nothing is told about what it holds.
         return True
 
     def __repr__(self) -> str:

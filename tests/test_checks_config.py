@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from django_altr.backends import vaults
+from django_altr.backends.locmem import LocMemBackend
 from django_altr.checks import SANDBOX_SECRET, check_deployment, check_vaults
 from django_altr.exceptions import AltrError
 from django_altr.management.commands.altr_check import examine
@@ -152,6 +153,43 @@ def test_altr_check_notices_swapped_values(sandbox: Sandbox) -> None:
         sandbox.misbehave(route="PUT", body='{"0": "another value"}')
         with pytest.raises(AltrError, match="another value than was written"):
             list(examine(vaults["default"]))
+
+
+class Liar(LocMemBackend):
+    """A vault that forgets metadata, makes no deterministic tokens and deletes nothing."""
+
+    def metadata(self, token: str) -> None:
+        return None
+
+    def delete_many(self, tokens: Any) -> None:
+        pass
+
+    def tokenize_many(self, values: Any, *, metadata: Any = None, deterministic: bool = False) -> list[str]:
+        return super().tokenize_many(values)
+
+
+@pytest.mark.parametrize(
+    ("flags", "match"),
+    [
+        ({}, "other metadata"),
+        ({"supports_metadata": False}, "two deterministic tokens"),
+        ({"supports_metadata": False, "supports_deterministic": False}, "still knows a token"),
+    ],
+)
+def test_altr_check_notices_a_vault_that_lies(flags: dict[str, bool], match: str) -> None:
+    backend = type("Liar", (Liar,), flags)("vault", {})
+    with pytest.raises(AltrError, match=match):
+        list(examine(backend))
+
+
+def test_altr_check_tells_what_a_vault_cannot_do() -> None:
+    backend = type("Plain", (Liar,), dict.fromkeys(FLAGS, False))("vault", {})
+    shown = "\n".join(examine(backend))
+    for text in ("metadata: this vault keeps none", "tokens: this vault makes none", "delete: this vault cannot"):
+        assert text in shown
+
+
+FLAGS = ("supports_metadata", "supports_deterministic", "supports_delete")
 
 
 def test_altr_check_names_an_unknown_vault() -> None:

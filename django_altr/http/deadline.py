@@ -30,23 +30,20 @@ class Deadline:
         return left if most is None else min(left, most)
 
 
-class _Current(threading.local):
-    deadline: Deadline | None = None
+_current = threading.local()
 
 
-_current = _Current()
-
-
-def current_deadline() -> Deadline | None:
+def current_deadline() -> Deadline:
     """Return the deadline of the exchange that this thread is in."""
-    return _current.deadline
+    deadline: Deadline = _current.deadline
+    return deadline
 
 
 @contextmanager
 def deadline_scope(deadline: Deadline) -> Iterator[None]:
     """Bind all connections that this thread uses inside the block to the deadline."""
-    outer, _current.deadline = _current.deadline, deadline
+    _current.deadline = deadline
     try:
         yield
     finally:
-        _current.deadline = outer
+        del _current.deadline

@@ -55,8 +55,7 @@ class _BoundedReader(io.RawIOBase):
 class _BoundedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        if (deadline := current_deadline()) is not None:
-            self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, deadline))
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, current_deadline()))
 
 
 class _BoundedConnection(HTTPConnection):
@@ -66,8 +65,6 @@ class _BoundedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         deadline = current_deadline()
-        if deadline is None:
-            return super()._new_conn()
         limit = deadline.timeout(self.timeout)
         sock = super()._new_conn() if is_loopback(self._dns_host) else self._connect_within(limit)
         # For the TLS handshake, which follows.
@@ -93,15 +90,11 @@ class _BoundedConnection(HTTPConnection):
         raise ConnectTimeoutError(self, "The vault's host could not be reached in time.")
 
     def send(self, data: Any) -> None:
-        deadline = current_deadline()
-        if deadline is None or not isinstance(data, bytes):
-            return super().send(data)
-        view = memoryview(data)
+        deadline, view = current_deadline(), memoryview(data)
         for start in range(0, len(view), PIECE):
             if self.sock is not None:
                 self.sock.settimeout(deadline.timeout())
             super().send(view[start : start + PIECE])
-        return None
 
 
 def _close_late(connected: Future[socket.socket]) -> None:

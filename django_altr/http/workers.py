@@ -62,9 +62,16 @@ class Workers:
         self, waiting: deque[Job[T]], running: set[Future[Step[T]]], finished: SimpleQueue[Future[Step[T]]]
     ) -> None:
         while waiting and len(running) < self._width:
-            future = self._open_executor().submit(waiting.popleft())
+            future = self._submit(waiting.popleft())
             running.add(future)
             future.add_done_callback(finished.put)
+
+    def _submit(self, job: Job[T]) -> Future[Step[T]]:
+        try:
+            return self._open_executor().submit(job)
+        except RuntimeError:
+            # Another thread closed the pool, or the interpreter is about to exit: work without threads.
+            return _done(job)
 
     def _open_executor(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -76,9 +83,18 @@ class Workers:
         with self._lock:
             executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
 
     def after_fork(self) -> None:
         """Forget, in a forked child, the threads that exist in the parent only."""
         self._lock = threading.Lock()
         self._executor = None
+
+
+def _done(job: Job[T]) -> Future[Step[T]]:
+    future: Future[Step[T]] = Future()
+    try:
+        future.set_result(job())
+    except Exception as error:
+        future.set_exception(error)
+    return future

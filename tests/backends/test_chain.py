@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from django_altr.backends.base import BaseBackend
-from django_altr.exceptions import InvalidResponse, TokenNotFound
+from django_altr.exceptions import InvalidResponse, TokenNotFound, ValueTooLarge
 from django_altr.sandbox import Sandbox
 
 from .conftest import MakeBackend
@@ -79,6 +81,12 @@ def test_writes_what_a_batch_left_out_with_put_data(backend: BaseBackend, sandbo
     assert sandbox.count(f"POST {SINGLE}") == 1
 
 
+def test_a_deterministic_value_that_a_batch_left_out_is_too_large(backend: BaseBackend, sandbox: Sandbox) -> None:
+    sandbox.misbehave(body='{"0": null}', headers={"X-Overflow-Data": "true"})
+    with pytest.raises(ValueTooLarge, match="no deterministic token"):
+        backend.tokenize_many(["a"], deterministic=True)
+
+
 def test_asks_again_without_the_tokens_that_a_404_names(backend: BaseBackend, sandbox: Sandbox) -> None:
     tokens = backend.tokenize_many([str(number) for number in range(20)])
     unknown = unknown_token(backend)
@@ -141,6 +149,16 @@ def test_no_text_of_a_column_can_name_another_path(backend: BaseBackend, sandbox
     with pytest.raises(TokenNotFound):
         backend.status(token)
     assert sandbox.requests == []
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(texts=st.lists(st.text() | st.from_regex(r"\A(chain_[0-9a-f]{64}|[.%/\\?#]{1,9})\Z"), max_size=5))
+def test_any_text_of_a_column_is_at_most_unknown(backend: BaseBackend, sandbox: Sandbox, texts: list[str]) -> None:
+    assert backend.find_many(texts) == {}
+    for text in texts:
+        with pytest.raises(TokenNotFound):
+            backend.metadata(text)
+    assert {record.route for record in sandbox.requests} <= {BATCH, f"{SINGLE}:referenceToken/metadata"}
 
 
 def test_plain_metadata_travels_verbatim(backend: BaseBackend, sandbox: Sandbox) -> None:

@@ -123,6 +123,21 @@ def test_a_child_forked_while_the_lock_is_held_does_not_hang() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_after_fork_tells_every_backend() -> None:
+    told: list[str] = []
+
+    class Told(LocMemBackend):
+        def after_fork(self) -> None:
+            told.append(self.alias)
+
+    handler = VaultHandler({"mine": LOCMEM})
+    handler["mine"] = Told("mine", LOCMEM)
+    lock = handler._lock
+    handler.after_fork()
+    assert told == ["mine"]
+    assert handler._lock is not lock
+
+
 def test_token_pattern_is_an_option() -> None:
     backend = LocMemBackend("vault", {"OPTIONS": {"token_pattern": r"tok-\d+"}})
     assert backend.is_token("tok-1")

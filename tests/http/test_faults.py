@@ -210,6 +210,23 @@ def test_a_name_server_that_does_not_answer_ends_in_time(sandbox: Sandbox, monke
     fails(lambda: backend.tokenize_many([CANARY]), errors.VaultTimeout)
 
 
+def test_a_connection_that_comes_too_late_is_closed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(2)
+
+        def slow(*args: Any, **kwargs: Any) -> Any:
+            time.sleep(0.4)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())]
+
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        options = {"timeout": BUDGET, "connect_timeout": 0.1, "retries": 0}
+        backend = ChainBackend("vault", {**sandbox.settings(**options), "LOCATION": "https://vault.invalid"})
+        fails(lambda: backend.tokenize_many([CANARY]), errors.VaultTimeout)
+        late, _ = listener.accept()
+        with late:
+            assert late.recv(1) == b""
+
+
 def test_a_wrong_secret_says_so(backend: BaseBackend, make_backend: MakeBackend) -> None:
     wrong = make_backend("chain", key=Key("sandbox-key", "not the secret"))
     error = fails(lambda: wrong.tokenize_many([CANARY]), errors.Unauthorized, "KEY or SECRET .* wrong.*clocks agree")
@@ -254,6 +271,12 @@ def test_a_used_up_data_cap_says_so(backend: BaseBackend, sandbox: Sandbox) -> N
     sandbox.store.cap = 1
     fails(lambda: backend.tokenize_many([CANARY]), errors.DataCapExceeded, "data cap")
     assert sandbox.count() == 1
+
+
+def test_a_repeated_key_says_so(backend: BaseBackend, sandbox: Sandbox) -> None:
+    body = '{"error_type": "bad_request", "error_message": "Invalid JSON detected. Failed unique key check"}'
+    sandbox.misbehave(status=400, body=body)
+    fails(lambda: backend.tokenize_many([CANARY]), errors.BadRequest, "repeats a key")
 
 
 def test_waits_as_long_as_retry_after_says(make_backend: MakeBackend, sandbox: Sandbox) -> None:
@@ -315,3 +338,18 @@ def test_one_failed_batch_shows_nothing_of_the_others(backend: BaseBackend, sand
     tokens = backend.tokenize_many([CANARY] * 3000)
     sandbox.misbehave(route="PUT", status=403, skip=1)
     fails(lambda: backend.find_many(tokens), errors.Forbidden)
+
+
+def test_an_exception_of_somebody_else_passes_without_the_request(
+    backend: BaseBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task queue's time limit is raised in the middle of whatever runs: it is no fault of the vault."""
+
+    class TimeLimit(Exception):
+        pass
+
+    def interrupted(*args: Any) -> Any:
+        raise TimeLimit
+
+    monkeypatch.setattr(socket.socket, "sendall", interrupted)
+    fails(lambda: backend.tokenize_many([CANARY]), TimeLimit)
