@@ -98,11 +98,11 @@ class ProfileMapping:
         names = [source for source in self.fields.values() if isinstance(source, str)]
         return [name for name in dict.fromkeys([*names, *self.reads]) if self._is_tokenized(name)]
 
-    def related(self) -> list[str]:
-        """Return the relations that the sources go through, for ``select_related``."""
+    def with_related(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the queryset, joined to the tables that the sources go through."""
         sources = [*self.fields.values(), *self.reads, self.consent]
-        paths = [source.rpartition(LOOKUP_SEP)[0] for source in sources if isinstance(source, str)]
-        return [path for path in dict.fromkeys(paths) if path]
+        paths = {source.rpartition(LOOKUP_SEP)[0] for source in sources if isinstance(source, str)} - {""}
+        return queryset.select_related(*sorted(paths)) if paths else queryset
 
     def consent_is_tokenized(self) -> bool:
         return isinstance(self.consent, str) and self._is_tokenized(self.consent)

@@ -115,7 +115,7 @@ class Synchronizer:
 
     def deliver(self, queryset: QuerySet[Any]) -> None:
         """Send the profiles of the rows that changed since they were sent."""
-        for rows in chunks(queryset.select_related(*self.mapping.related())):
+        for rows in chunks(self.mapping.with_related(queryset)):
             self._plan(rows)
             self._send_full_batches()
         for matching in list(self._waiting):
@@ -256,7 +256,7 @@ class Synchronizer:
     def _rebuild(self, deliveries: Sequence[Delivery]) -> list[Outgoing] | None:
         """Return the profiles as they were sent, ``None`` if one of them is not what it was."""
         built: dict[str, Outgoing] = {}
-        queryset = self.mapping.get_queryset().select_related(*self.mapping.related())
+        queryset = self.mapping.with_related(self.mapping.get_queryset())
         for some in ledger.slices(deliveries, CHUNK):
             rows = Redacted(list(queryset.filter(pk__in=[each.row for each in some])))
             built.update({each.row: each for each in examine(self.mapping, rows).outgoing})
