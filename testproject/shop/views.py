@@ -11,4 +11,4 @@ class CustomerList(PermissionRequiredMixin, ListView):
 
     model = Customer
     paginate_by = 25
-    permission_required = "shop.view_customer"
+    permission_required = ["shop.view_customer", "shop.reveal_customer"]
