@@ -143,8 +143,12 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
 
     @cached_property
     def empty_value(self) -> Any:
-        """The value of an empty text, which is stored as it is: there is nothing to protect."""
+        """The value of an empty text."""
         return decode(self.base_field, "")
+
+    def is_empty(self, value: Any) -> bool:
+        """Whether the value is an empty text, which is stored as it is: there is nothing to protect."""
+        return isinstance(value, str) and value == "" and self.empty_strings_allowed
 
     def get_metadata(self, instance: models.Model | None) -> str | None:
         """Return what is stored beside the value of this instance."""
@@ -264,7 +268,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         if hasattr(value, "as_sql"):
             check_stores_tokens(self, value)
             return value
-        if value is None or value == "":
+        if value is None or self.is_empty(value):
             return value
         return Pending(self, value)  # QuerySet.update(): becomes a token when the statement runs
 

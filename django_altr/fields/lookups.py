@@ -43,7 +43,7 @@ def refuse_lookup(field: TokenizedField, lookup_name: str) -> FieldError:
 def _sought(lookup: Any, value: Any) -> Any:
     """Return what the column is compared with: a reference token, or a plaintext that becomes one."""
     field = lookup.lhs.output_field
-    if value is None or value == "" or isinstance(value, Token):
+    if value is None or field.is_empty(value) or isinstance(value, Token):
         return value if value is None else str(value)
     if isinstance(value, Pending):  # a validation of uniqueness compares cells
         value = value.value

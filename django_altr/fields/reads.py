@@ -142,7 +142,7 @@ class PlaintextAttribute:
     def _cell_for(self, instance: Model, cell: Any, value: Any) -> Any:
         if value is None or isinstance(value, Token) or hasattr(value, "resolve_expression"):
             return value
-        if isinstance(value, str) and value == "" and self.field.empty_strings_allowed:
+        if self.field.is_empty(value):
             return ""
         if isinstance(cell, Token) and cell.holds(value):
             return cell.with_value(value)

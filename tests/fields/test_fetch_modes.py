@@ -8,7 +8,7 @@ import django
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import models
+from django.db import connections, models
 from django.db.models import aprefetch_related_objects
 
 from django_altr.fields import PrefetchTokenized
@@ -98,5 +98,6 @@ def test_async_twins():
         assert await sync_to_async(lambda: fresh.name)() == "Emmy"
         made, created = await Person.objects.aget_or_create(age=7, defaults={"name": "Lise"})
         assert created and made.name == "Lise"
+        await sync_to_async(connections.close_all)()  # the executor's thread has its own
 
     asyncio.run(story())

@@ -364,6 +364,12 @@ def test_update_with_none_and_empty(vault, person):
     assert vault.writes == []
 
 
+def test_update_of_json_with_an_empty_text(vault):
+    Everything.objects.create(json=1)
+    Everything.objects.update(json="")
+    assert Everything.objects.get().json == ""
+
+
 def test_update_by_the_attribute_of_the_token_takes_plaintext_too(vault, person):
     Person.objects.update(name_token="Grace")
     assert stored(person).name == "Grace"
