@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypedDict
@@ -69,6 +69,8 @@ class BaseBackend:
         self.alias = alias
         self.params = Redacted(params)
         self.options: Mapping[str, Any] = params.get("OPTIONS") or {}
+        #: Called with the documented name of each call before it is sent: ``GetBatch``, ``PutData``, ...
+        self.watchers: list[Callable[[str], None]] = []
         # An exception's traceback keeps this frame: it must not keep the secret.
         del params
         if problems := self.config_problems(self.params):
@@ -133,6 +135,11 @@ class BaseBackend:
     def is_token(self, text: str) -> bool:
         """Tell whether the text has the shape of a reference token (the vault is not asked)."""
         return bool(self.token_pattern.fullmatch(text))
+
+    def report(self, call: str) -> None:
+        """Tell the watchers of a call."""
+        for watcher in self.watchers:
+            watcher(call)
 
     def close(self) -> None:
         """Release connections and threads."""

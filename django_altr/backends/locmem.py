@@ -109,6 +109,7 @@ class LocMemBackend(BaseBackend):
 
     def _count(self, operation: str, number: int) -> None:
         for start in range(0, number, self.max_values):
+            self.report(operation)
             self.calls.append((operation, min(self.max_values, number - start)))
         if number and self._failure is not None and self._failures_left != 0:
             if self._failures_left is not None:

@@ -63,6 +63,7 @@ class RemoteBackend(BaseBackend):
             options,
             clock=self.clock,
             on_breaker_change=self._breaker_changed,
+            on_exchange=self.report,
         )
 
     @classmethod

@@ -83,8 +83,10 @@ class Client:
         *,
         clock: Callable[[], datetime] = utcnow,
         on_breaker_change: Callable[[BreakerState], None] | None = None,
+        on_exchange: Callable[[str], None] | None = None,
     ) -> None:
         self.alias = alias
+        self._on_exchange = on_exchange
         self.options = options
         self.breaker = CircuitBreaker(options.breaker_failures, options.breaker_reset, on_breaker_change)
         self._location = location.rstrip("/")
@@ -104,6 +106,8 @@ class Client:
 
         Raises an ``AltrError`` within ``timeout`` seconds otherwise.
         """
+        if self._on_exchange is not None:
+            self._on_exchange(call.name)
         self._refuse_if_open(call)
         outcome = self._try_repeatedly(call, Deadline(self.options.timeout))
         if isinstance(outcome, ServiceUnavailable | VaultTimeout | VaultConnectionError):
