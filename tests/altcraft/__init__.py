@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from django_altr.contrib import altcraft
 from tests.models import Subscriber
 
@@ -18,3 +20,4 @@ class SubscriberProfile(altcraft.ProfileMapping):
     reads = ["name"]
     consent = "wants_mail"
     modified = "updated"
+    on_change = "ALTCRAFT_ON_CHANGE" in os.environ

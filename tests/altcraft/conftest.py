@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +25,8 @@ DELETE = "POST /api/v1.1/profiles/delete"
 DETOKENIZE = "PUT /api/v1/batch"
 
 Result = tuple[int, str, str]
+Project = Callable[..., "subprocess.Popen[str]"]
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -65,3 +71,53 @@ def subscribers(count: int, **values: Any) -> list[Subscriber]:
         Subscriber(**{"email": f"s{start + i}@example.com", "name": f"Zoë{start + i} Smith", "city": "Łódź", **values})
         for i in range(count)
     )
+
+
+@pytest.fixture
+def project(tmp_path: Path, sandbox: Sandbox) -> Iterator[Project]:
+    """Run ``manage.py`` with a database file of its own; the sandbox, in this process, outlives a killed one."""
+    settings = tmp_path / "project_settings.py"
+    settings.write_text(
+        f"""
+import importlib.util
+from tests.settings import *
+
+DATABASES = {{
+    "default": {{
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": {str(tmp_path / "db.sqlite3")!r},
+        "OPTIONS": {{"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE", "timeout": 20}},
+    }}
+}}
+INSTALLED_APPS += ["django_tasks_db", *([] if importlib.util.find_spec("django.tasks") else ["django_tasks"])]
+TASKS = {{"default": {{"BACKEND": "django_tasks_db.DatabaseBackend"}}}}
+ALTR = {{"default": {sandbox.settings()!r}}}
+ALTCRAFT = {{"default": {{"URL": {sandbox.url!r}, "TOKEN": {DEFAULT_TOKEN!r}}}}}
+"""
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.stem, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def output(process: subprocess.Popen[str]) -> str:
+    """Return the standard output of a process that ends well."""
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    return out

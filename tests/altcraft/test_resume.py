@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +20,9 @@ from django_altr.sandbox import Sandbox
 from django_altr.sandbox.altcraft import Altcraft
 from tests.models import Subscriber
 
-from .conftest import DELETE, IMPORT_BATCH, Result, subscribers
+from .conftest import DELETE, IMPORT_BATCH, Project, Result, output, subscribers
 
 Sync = Callable[..., Result]
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 # Each kind of interruption, one at a time
@@ -225,33 +220,6 @@ def test_a_batch_about_nothing_is_cleared_away(sync: Sync) -> None:
 # kill -9 of the real command
 
 
-@pytest.fixture
-def project(tmp_path: Path, sandbox: Sandbox) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Run ``manage.py`` with a database file of its own against the sandbox; the latter outlives the killed process."""
-    settings = tmp_path / "killed_settings.py"
-    settings.write_text(
-        "from tests.settings import *\n"
-        f"DATABASES = {{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': {str(tmp_path / 'db.sqlite3')!r},"
-        "'OPTIONS': {'init_command': 'PRAGMA journal_mode=WAL'}}}\n"
-        f"ALTR = {{'default': {sandbox.settings()!r}}}\n"
-        f"ALTCRAFT = {{'default': {{'URL': {sandbox.url!r}, 'TOKEN': 'sandbox-token'}}}}\n"
-    )
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "killed_settings", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
 FILL = """
 from tests.models import Subscriber
 Subscriber.objects.bulk_create(Subscriber(email=f"s{i}@example.com", name=f"Name{i} Smith") for i in range(600))
@@ -273,16 +241,10 @@ print(*sorted(row.email for row in Subscriber.objects.filter(wants_mail=True).pr
 """
 
 
-def output(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0, err
-    return out
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("changing", [False, True], ids=["as it was", "with changes in between"])
-def test_killed_anywhere_the_next_run_goes_on(project: Any, sandbox: Sandbox, changing: bool) -> None:
+def test_killed_anywhere_the_next_run_goes_on(project: Project, sandbox: Sandbox, changing: bool) -> None:
     platform = sandbox.altcraft
     output(project("migrate", "--run-syncdb", "--verbosity", "0"))
     output(project("shell", "-v0", "-c", FILL))

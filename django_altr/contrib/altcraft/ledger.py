@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from .client import Answer
@@ -25,6 +25,7 @@ __all__ = [
     "claim_deletion",
     "claim_import",
     "deliveries_of",
+    "give_up",
     "in_flight",
     "open_batches",
     "record_deletion",
@@ -136,14 +137,29 @@ def in_flight(batch: Batch, *, patient: bool = False) -> Iterator[bool]:
     """
     features = connections[database()].features
     if not features.has_select_for_update:
-        recent = Batch.objects.using(database()).filter(pk=batch.pk, created__gt=timezone.now() - LEASE)
-        yield not (patient and recent.exists())
+        mine = _take(batch, timezone.now() - LEASE if patient else timezone.now())
+        try:
+            yield mine
+        except BaseException:
+            if mine:
+                give_up(batch)
+            raise
         return
     with transaction.atomic(using=database()):
         locked = Batch.objects.using(database()).select_for_update(
             skip_locked=features.has_select_for_update_skip_locked
         )
         yield locked.filter(pk=batch.pk).first() is not None
+
+
+def _take(batch: Batch, since: datetime) -> bool:
+    mine = Q(sending=None) | Q(sending__lte=since)
+    return bool(Batch.objects.using(database()).filter(mine, pk=batch.pk).update(sending=timezone.now()))
+
+
+def give_up(batch: Batch) -> None:
+    """Let anybody send the request again: the outcome of this try is unknown."""
+    Batch.objects.using(database()).filter(pk=batch.pk).update(sending=None)
 
 
 def claimed(batch: Batch) -> list[Delivery]:

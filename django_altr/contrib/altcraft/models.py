@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 __all__ = ["Batch", "Delivery"]
@@ -28,6 +29,8 @@ class Batch(models.Model):
     matching = models.CharField(_("matching"), max_length=40)
     size = models.PositiveIntegerField(_("profiles"))
     created = models.DateTimeField(_("created"), auto_now_add=True)
+    # Since when somebody is sending it; empty once that one has given up. A killed one leaves it.
+    sending = models.DateTimeField(_("being sent since"), null=True, default=timezone.now)
 
     class Meta:
         verbose_name = _("interrupted request")

@@ -190,6 +190,7 @@ class Synchronizer:
         with ledger.in_flight(batch, patient=patient) as mine:
             outcome = send() if mine else []
         if isinstance(outcome, AltcraftError):
+            ledger.give_up(batch)
             raise outcome
         self.report.busy += 0 if outcome else batch.size
         for delivery in outcome:

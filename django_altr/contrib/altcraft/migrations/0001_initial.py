@@ -3,6 +3,7 @@
 import uuid
 
 import django.db.models.deletion
+import django.utils.timezone
 from django.db import migrations, models
 
 
@@ -35,6 +36,10 @@ class Migration(migrations.Migration):
                 ("matching", models.CharField(max_length=40, verbose_name="matching")),
                 ("size", models.PositiveIntegerField(verbose_name="profiles")),
                 ("created", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "sending",
+                    models.DateTimeField(default=django.utils.timezone.now, null=True, verbose_name="being sent since"),
+                ),
             ],
             options={
                 "verbose_name": "interrupted request",
