@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cached_property, partialmethod
 from typing import Any
@@ -111,6 +112,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
         displays_itself = f"get_{name}_display" in cls.__dict__
         super().contribute_to_class(cls, name, private_only)
+        self.base_field = copy.copy(self.base_field)  # of this model: a child of an abstract one has its own
         self.base_field.model = cls
         setattr(cls, self.name, PlaintextAttribute(self))
         if self.choices is not None and not displays_itself:
