@@ -25,6 +25,10 @@ class AltrConfig(AppConfig):
         from . import checks, serializers  # noqa: F401
 
         serializers.register()
+        if self.apps.is_installed("django.contrib.admin"):
+            from .admin import checks as admin_checks  # noqa: F401
+        if self.apps.is_installed("rest_framework"):
+            from . import rest_framework  # noqa: F401
         if self.apps.is_installed("django.contrib.auth"):
             from .permissions import create_reveal_permissions
 
