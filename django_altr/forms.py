@@ -20,26 +20,21 @@ from .masks import MASK
 if TYPE_CHECKING:
     from .fields import TokenizedField
 
-__all__ = ["UNCHANGED", "MaskedField", "MaskedInput"]
+__all__ = ["MaskedField", "MaskedInput", "Unchanged"]
 
 
-class _Unchanged:
+@dataclass(frozen=True, repr=False)
+class Unchanged:
     """What ``cleaned_data`` has for a stored value that was left as it is.
 
-    No text on purpose: code that takes it for the value fails, instead of saving something made of it.
+    No text on purpose: code that takes it for the value fails, instead of saving something made of it. Equal if the
+    reference tokens are, for a formset compares the values of its unique fields.
     """
+
+    token: str | None
 
     def __repr__(self) -> str:
         return "<unchanged>"
-
-    def __copy__(self) -> _Unchanged:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Unchanged:
-        return self
-
-
-UNCHANGED = _Unchanged()
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,9 +91,7 @@ class MaskedInput(forms.Widget):
 
     @property
     def media(self) -> forms.Media:
-        return self.inner.media + forms.Media(
-            css={"all": ["django_altr/masked.css"]}, js=["django_altr/masked.js"]
-        )
+        return self.inner.media + forms.Media(css={"all": ["django_altr/masked.css"]}, js=["django_altr/masked.js"])
 
     @property
     def is_hidden(self) -> bool:  # type: ignore[override]
@@ -157,7 +150,7 @@ class MaskedInput(forms.Widget):
 class MaskedField(forms.Field):
     """Take a new value of ``base``, a form field, for a stored value that is not shown.
 
-    Left blank, the stored value stays: ``cleaned_data`` has ``UNCHANGED``, and nothing is read or written. Clearing is
+    Left blank, the stored value stays: ``cleaned_data`` has an ``Unchanged``, and nothing is read or written. Clearing is
     explicit: a checkbox, for fields that may be empty.
     """
 
@@ -206,19 +199,19 @@ class MaskedField(forms.Field):
         return self.field.null or self.cleared is not None
 
     def clean(self, value: Any, token: Token | None = None) -> Any:
-        """Return the new value, the empty one if the stored one is to be cleared, or ``UNCHANGED``."""
+        """Return the new value, the empty one if the stored one is to be cleared, or ``Unchanged``."""
         entry = value if isinstance(value, Entry) else Entry(value)
         if entry.clear and not entry.is_blank:
             raise ValidationError(self.error_messages["contradiction"], code="contradiction")
         if entry.clear:
             return self.cleared
         if entry.is_blank and token is not None:
-            return UNCHANGED
+            return Unchanged(str(token))
         return self.base.clean(entry.typed)
 
     def _clean_bound_field(self, bf: MaskedBoundField) -> Any:
         if self.disabled:
-            return UNCHANGED
+            return Unchanged(bf.token and str(bf.token))
         return bf.take(self.clean(bf.data, bf.token))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -240,8 +233,16 @@ class MaskedBoundField(BoundField):
 
     @cached_property
     def initial(self) -> Any:
-        stored = self.form.initial.get(self.name)
+        if self.original is not None:
+            stored = self.field.field.value_from_object(self.original)
+        else:
+            stored = self.form.initial.get(self.name)
         return stored if isinstance(stored, Token) else super().initial
+
+    @property
+    def original(self) -> Any:
+        """The object that the form makes a copy of (the admin's ``save_as``)."""
+        return getattr(self.form, "altr_original", None)
 
     @property
     def token(self) -> Token | None:
@@ -249,7 +250,7 @@ class MaskedBoundField(BoundField):
         return self.initial if isinstance(self.initial, Token) else None
 
     def value(self) -> Any:
-        instance = getattr(self.form, "instance", None)
+        instance = self.original or getattr(self.form, "instance", None)
         if not self.form.is_bound:
             return Shown(self.token, None if self.token else self.field.prepare_value(self.initial), instance)
         entry = Entry() if self.field.disabled else self.data
@@ -263,7 +264,9 @@ class MaskedBoundField(BoundField):
 
         A model form would read the stored value, to see whether the new one differs.
         """
-        if value is not UNCHANGED and self.token is not None:
+        if self.original is not None:
+            return self.form.altr_copied(self.name) if isinstance(value, Unchanged) else value
+        if not isinstance(value, Unchanged) and self.token is not None:
             setattr(self.form.instance, self.field.field.name, value)
         return value
 

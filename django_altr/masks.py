@@ -12,7 +12,7 @@ from django.db import models
 
 from .exceptions import AltrError
 
-__all__ = ["MASK", "mask_revealed", "masked", "masked_if_unavailable"]
+__all__ = ["MASK", "mask_repr", "mask_revealed", "masked", "masked_if_unavailable"]
 
 #: Stands for a value that was not revealed: always the same, so that it tells nothing, not even a length.
 MASK = "••••••••"
@@ -55,6 +55,24 @@ def masked_if_unavailable(method: Callable[[Any], str]) -> Callable[[Any], str]:
             return method(self)
 
     return text
+
+
+def mask_repr(model: type[models.Model]) -> None:
+    """Let ``repr(instance)`` show masks where its ``__str__`` shows plaintext: logs and error reports hold it."""
+    show = model.__repr__
+    if hasattr(show, "_altr_original"):
+        return
+
+    @wraps(show)
+    def masked_repr(self: models.Model) -> str:
+        try:
+            with masked():
+                return show(self)
+        except Exception:  # a mask is no date that a __str__ could format
+            return f"<{type(self).__name__}: {self.pk}>"
+
+    masked_repr._altr_original = show  # type: ignore[attr-defined]
+    model.__repr__ = masked_repr  # type: ignore[method-assign]
 
 
 @singledispatch

@@ -27,7 +27,7 @@ def may_reveal(user: Any, model: type[models.Model]) -> bool:
 def create_reveal_permissions(
     app_config: AppConfig, using: str = DEFAULT_DB_ALIAS, apps: Any = global_apps, **kwargs: Any
 ) -> None:
-    """Make the permissions of an app's models; a receiver of ``post_migrate``, as the one of ``django.contrib.auth``."""
+    """Make the permissions of an app's models: a receiver of ``post_migrate``, as ``django.contrib.auth`` has one."""
     try:
         app_config = apps.get_app_config(app_config.label)
         permission_model = apps.get_model("auth", "Permission")

@@ -34,9 +34,10 @@ def log_reveal(
 ) -> None:
     """Add one log entry an object."""
     message = _message(fields, reason, exported)
+    user: Any = request.user
     LogEntry.objects.bulk_create(
         LogEntry(
-            user_id=request.user.pk,
+            user_id=user.pk,
             content_type_id=get_content_type_for_model(obj).pk,
             object_id=str(obj.pk),
             object_repr=display_name(obj)[:200],

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -19,6 +20,7 @@ from ..forms import MaskedField
 from ..masks import MASK
 from ..permissions import may_reveal
 from . import actions, forms_on_page, views
+from .copies import CopiesObjects
 from .outages import SurvivesOutages
 from .records import RecordsNoPlaintext
 from .references import MaskedColumn, Page, replaced, tokenized_path
@@ -27,7 +29,7 @@ from .search import SearchesTokens
 __all__ = ["TokenizedAdminMixin"]
 
 
-class TokenizedAdminMixin(RecordsNoPlaintext, SurvivesOutages, SearchesTokens, BaseModelAdmin):  # type: ignore[type-arg]
+class TokenizedAdminMixin(RecordsNoPlaintext, SurvivesOutages, CopiesObjects, SearchesTokens, BaseModelAdmin):  # type: ignore[type-arg]
     """Mix into a ``ModelAdmin`` or an inline, before it: ``class CustomerAdmin(TokenizedAdminMixin, ModelAdmin)``.
 
     Pages show masks and reference tokens and ask the vault for nothing. Users with the permission
@@ -59,11 +61,13 @@ class TokenizedAdminMixin(RecordsNoPlaintext, SurvivesOutages, SearchesTokens, B
 
     def may_reveal_of(self, request: HttpRequest, obj: models.Model, field: TokenizedField) -> bool:
         """Whether the user may reveal the value, of an object of the admin's model or of one of its inlines."""
-        return self.has_reveal_permission(request, obj) if isinstance(obj, self.model) else may_reveal(request.user, type(obj))
+        if isinstance(obj, self.model):
+            return self.has_reveal_permission(request, obj)
+        return may_reveal(request.user, type(obj))
 
     def get_reveal_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[TokenizedField]:
         """Return the tokenized fields that may be revealed here: those that the admin shows."""
-        shown = [*admin.utils.flatten_fieldsets(self.get_fieldsets(request, obj)), *self.get_readonly_fields(request, obj)]
+        shown = [*flatten_fieldsets(self.get_fieldsets(request, obj)), *self.get_readonly_fields(request, obj)]
         if isinstance(self, admin.ModelAdmin):
             shown += self.get_list_display(request)
         return [field for field in tokenized_fields(self.model) if field.name in shown]
@@ -77,7 +81,9 @@ class TokenizedAdminMixin(RecordsNoPlaintext, SurvivesOutages, SearchesTokens, B
         kwargs.pop("masked", None)
         return MaskedField(db_field, super().formfield_for_dbfield(db_field.base_field, request, **kwargs))
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         forms_on_page.mask(context, Page(self, request))
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc,no-any-return]
 

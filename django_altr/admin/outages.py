@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.options import BaseModelAdmin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import SimpleTemplateResponse
 from django.utils.translation import gettext as _
 
 from ..exceptions import AltrError
@@ -64,11 +65,11 @@ def _survive(view: Callable[..., Any], request: HttpRequest, is_form: bool, *arg
         return _render_surely(view(request, *args, **kwargs), request)
 
 
-def _render_surely(response: Any, request: HttpRequest) -> Any:
+def _render_surely(response: Any, request: HttpRequest) -> HttpResponse:
     """Let the response render with masks where the vault fails: the templates call ``__str__`` too."""
-    render = getattr(response, "render", None)
-    if render is None:
-        return response
+    if not isinstance(response, SimpleTemplateResponse):
+        return response  # type: ignore[no-any-return]
+    render = response.render
 
     def render_surely() -> Any:
         try:
@@ -78,7 +79,7 @@ def _render_surely(response: Any, request: HttpRequest) -> Any:
         with masked():
             return render()
 
-    response.render = render_surely
+    response.render = render_surely  # type: ignore[method-assign]
     return response
 
 

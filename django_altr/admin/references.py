@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.utils import quote
 from django.db import models
+from django.forms.models import _get_foreign_key
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
@@ -22,7 +23,7 @@ from ..masks import MASK
 if TYPE_CHECKING:
     from .options import TokenizedAdminMixin
 
-__all__ = ["MaskedColumn", "Page", "ReadonlyReference", "mask_html", "tokenized_path"]
+__all__ = ["MaskedColumn", "Page", "ReadonlyReference", "mask_html", "parent_attname", "replaced", "tokenized_path"]
 
 
 def mask_html() -> SafeString:
@@ -104,6 +105,13 @@ def tokenized_path(model: type[models.Model], path: object) -> TokenizedField | 
     return field if isinstance(field, TokenizedField) else None
 
 
+def parent_attname(inline: Any) -> str:
+    """Return the attribute of an inline's objects that has the primary key of the object they belong to."""
+    if hasattr(inline, "ct_fk_field"):  # a generic relation
+        return str(inline.ct_fk_field)
+    return str(_get_foreign_key(inline.parent_model, inline.model, fk_name=inline.fk_name).attname)
+
+
 class _Masked:
     """A callable that the admin takes in the place of a field's name."""
 
@@ -141,7 +149,7 @@ class ReadonlyReference(_Masked):
     def __call__(self, obj: models.Model) -> Any:
         owner, cell = self.cell(obj)
         if not cell:
-            return None
+            return self.page.model_admin.get_empty_value_display()
         if not isinstance(cell, str) or owner is not obj or obj.pk is None:
             return mask_html()
         return render_to_string("django_altr/reference.html", self.page.reference(obj, self.field))

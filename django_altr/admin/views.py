@@ -11,7 +11,6 @@ from typing import Any
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
-from django.forms.models import _get_foreign_key
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -25,6 +24,7 @@ from ..masks import mask_revealed
 from .audit import display_name, log_reveal
 from .display import display_text, input_text
 from .notices import notice, status_code
+from .references import parent_attname
 
 __all__ = ["Details", "Reveal", "clean_reason"]
 
@@ -87,16 +87,10 @@ class _TargetView:
             return None
         if obj is None:
             return None
-        parent = self.model_admin.get_object(request, str(getattr(obj, _parent_attname(inline))))
+        parent = self.model_admin.get_object(request, str(getattr(obj, parent_attname(inline))))
         if parent is None or not self.model_admin.has_view_or_change_permission(request, parent):
             return None
         return obj
-
-
-def _parent_attname(inline: Any) -> str:
-    if hasattr(inline, "ct_fk_field"):  # a generic relation
-        return str(inline.ct_fk_field)
-    return str(_get_foreign_key(inline.parent_model, inline.model, fk_name=inline.fk_name).attname)
 
 
 def _fields_shown(owner: Any, request: HttpRequest, obj: models.Model) -> list[TokenizedField]:

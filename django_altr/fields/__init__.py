@@ -15,6 +15,7 @@ from django.utils.hashable import make_hashable
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.base import no_detokenization
+from ..masks import mask_repr
 from .cells import BoundToken, Pending, Token, is_unloaded
 from .codecs import InvalidValue, decode
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
@@ -110,11 +111,15 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         self.base_field.set_attributes_from_name(name)
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
+        if name == getattr(self, "attname", None):
+            # django-simple-history calls its copies of a model's fields by their attnames.
+            name = self.name = name.removesuffix("_token")
         displays_itself = f"get_{name}_display" in cls.__dict__
-        super().contribute_to_class(cls, name, private_only)
         self.base_field = copy.copy(self.base_field)  # of this model: a child of an abstract one has its own
+        super().contribute_to_class(cls, name, private_only)
         self.base_field.model = cls
         setattr(cls, self.name, PlaintextAttribute(self))
+        mask_repr(cls)
         if self.choices is not None and not displays_itself:
             setattr(cls, f"get_{name}_display", partialmethod(_display, field=self))
         if not cls._meta.abstract:
@@ -206,10 +211,10 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         return MaskedField(self, formfield) if masked else formfield
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:
-        from ..forms import UNCHANGED
+        from ..forms import Unchanged
 
         cell = instance.__dict__.get(self.attname)
-        if data is UNCHANGED or (isinstance(data, Token) and data == cell):
+        if isinstance(data, Unchanged) or (isinstance(data, Token) and data == cell):
             return
         if data is not None and data != "" and is_unloaded(cell):
             # So that a value that is what it was writes nothing; all fields at once, for the others come next.
