@@ -131,11 +131,12 @@ def listens(port: int) -> bool:
 
 
 @pytest.mark.slow
-def test_the_tutorial_leads_from_an_empty_directory_to_the_admin(tmp_path):
+def test_the_tutorial_leads_from_an_empty_directory_to_the_admin_and_to_tests(tmp_path):
     reader = Reader(tmp_path)
     try:
-        for block in sessions(blocks(ROOT / "docs" / "tutorial.md")):
-            reader.follow(block)
+        for page in ["tutorial.md", "howto-test.md"]:
+            for block in sessions(blocks(ROOT / "docs" / page)):
+                reader.follow(block)
         page = open_person(f"http://127.0.0.1:{reader.port}/admin/")
     finally:
         reader.leave()
