@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +14,7 @@ class AltrConfig(AppConfig):
     def import_models(self) -> None:
         super().import_models()
         # Before any admin module is loaded, whatever the order of INSTALLED_APPS.
-        if self.apps.is_installed("django.contrib.admin"):
+        if apps.is_installed("django.contrib.admin"):
             from django.contrib.admin.options import FORMFIELD_FOR_DBFIELD_DEFAULTS
 
             from .fields import TokenizedField
@@ -25,11 +25,11 @@ class AltrConfig(AppConfig):
         from . import checks, serializers  # noqa: F401
 
         serializers.register()
-        if self.apps.is_installed("django.contrib.admin"):
+        if apps.is_installed("django.contrib.admin"):
             from .admin import checks as admin_checks  # noqa: F401
-        if self.apps.is_installed("rest_framework"):
+        if apps.is_installed("rest_framework"):
             from . import rest_framework  # noqa: F401
-        if self.apps.is_installed("django.contrib.auth"):
+        if apps.is_installed("django.contrib.auth"):
             from .permissions import create_reveal_permissions
 
             post_migrate.connect(create_reveal_permissions, dispatch_uid="django_altr.permissions")

@@ -71,7 +71,8 @@ def assert_num_detokenizations(number: int, *, using: str = DEFAULT_ALIAS) -> It
         yield calls
     finally:
         backend.watchers.remove(watch)
-    assert len(calls) == number, f"{len(calls)} requests read plaintext, {number} expected: {', '.join(calls) or 'none'}."  # noqa: S101
+    made = ", ".join(calls) or "none"
+    assert len(calls) == number, f"{len(calls)} requests read plaintext, {number} expected: {made}."  # noqa: S101
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Settings of the test suite: SQLite unless DATABASE_URL says otherwise, an in-memory vault unless a test starts the sandbox."""
+"""Settings of the test suite: SQLite unless DATABASE_URL says otherwise, and an in-memory vault."""
 
 from __future__ import annotations
 

@@ -27,9 +27,7 @@ def put(model, name, *texts):
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         for row, text in zip(rows, texts, strict=True):
-            cursor.execute(
-                f"UPDATE {model._meta.db_table} SET {quote(name)} = %s WHERE id = %s", [text, row.pk]
-            )
+            cursor.execute(f"UPDATE {model._meta.db_table} SET {quote(name)} = %s WHERE id = %s", [text, row.pk])
     return rows
 
 

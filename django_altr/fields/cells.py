@@ -133,11 +133,16 @@ class Pending(Expression):
 
     def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
         super().__init__(output_field=field)
+        self._field = field
         self.value = value
         self.instance = instance
         self.token: str | None = None
         #: Tokenizes this and whatever goes with it, in one go.
         self.flush: Callable[[], None] | None = None
+
+    @property
+    def field(self) -> TokenizedField:
+        return self._field
 
     def text(self) -> str:
         return encode(self.field.base_field, self.value)

@@ -63,7 +63,7 @@ def _options(field: TokenizedField) -> Iterator[checks.CheckMessage]:
         )
     for option in ("unique_for_date", "unique_for_month", "unique_for_year"):
         if getattr(field, option):
-            yield _error(field, 104, f"A TokenizedField cannot be {option}.", "Use a constraint, or validate in a form.")
+            yield _error(field, 104, f"A TokenizedField cannot be {option}.", "Validate it in a form or a serializer.")
 
 
 def _given(field: Any, option: str) -> bool:
@@ -84,7 +84,7 @@ def _uniqueness(field: TokenizedField) -> Iterator[checks.CheckMessage]:
 
 
 def _ordering(field: TokenizedField) -> Iterator[checks.CheckMessage]:
-    ordered = {str(name).lstrip("-") for name in field.model._meta.ordering if isinstance(name, str)}
+    ordered = {str(name).lstrip("-") for name in field.model._meta.ordering or () if isinstance(name, str)}
     if field.name in ordered or field.attname in ordered:
         yield _warning(
             field,
@@ -113,6 +113,6 @@ def _vault(field: TokenizedField) -> Iterator[checks.CheckMessage]:
         yield _error(
             field,
             108,
-            f"The column is too short for the tokens of the vault {field.vault!r} ({vault.max_token_length} characters).",
+            f"The column is too short for tokens of the vault {field.vault!r} ({vault.max_token_length} characters).",
             f"Set max_length={vault.max_token_length} or more.",
         )

@@ -85,23 +85,23 @@ def _(field: models.JSONField, text: str) -> Any:
 
 
 @_to_text.register
-def _(field: models.BinaryField, value: Any) -> str:
+def _(field: models.BinaryField, value: Any) -> str:  # type: ignore[type-arg]
     return base64.b64encode(bytes(value)).decode("ascii")
 
 
 @_to_value.register
-def _(field: models.BinaryField, text: str) -> Any:
+def _(field: models.BinaryField, text: str) -> Any:  # type: ignore[type-arg]
     return base64.b64decode(text, validate=True)
 
 
 @_to_text.register
-def _(field: models.DecimalField, value: Any) -> str:
+def _(field: models.DecimalField, value: Any) -> str:  # type: ignore[type-arg]
     # As the database's own adapter does: so that equal numbers have one text.
     return str(format_number(field.to_python(value), field.max_digits, field.decimal_places))
 
 
 @_to_text.register
-def _(field: models.DateTimeField, value: Any) -> str:
+def _(field: models.DateTimeField, value: Any) -> str:  # type: ignore[type-arg]
     moment: datetime = field.to_python(value)
     if settings.USE_TZ and timezone.is_naive(moment):
         warnings.warn(

@@ -95,7 +95,7 @@ _SAME_TOKENS = "only deterministic fields of one vault have equal tokens for equ
 def _same_tokens(field: TokenizedField, other: Any) -> bool:
     from . import TokenizedField
 
-    return isinstance(other, TokenizedField) and field.deterministic and other.deterministic and field.vault == other.vault
+    return isinstance(other, TokenizedField) and field.deterministic and _interchangeable(field, other)
 
 
 def _column_field(expression: Any) -> Any:
@@ -106,8 +106,8 @@ def check_stores_tokens(field: TokenizedField, expression: Any) -> None:
     """Refuse an expression that would write anything but this vault's reference tokens into the column."""
     if not _stores_tokens(field, expression):
         raise FieldError(
-            f"{field} stores reference tokens: {type(expression).__name__} could write something else. Give it a value, "
-            f"None, F() of a tokenized field of the same vault, or these in Case, Coalesce or Subquery."
+            f"{field} stores reference tokens: {type(expression).__name__} could write something else. Give it a "
+            f"value, None, F() of a tokenized field of the same vault, or these in Case, Coalesce or Subquery."
         )
 
 

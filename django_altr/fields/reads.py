@@ -66,7 +66,8 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     for token, owners in cells.items():
         text = texts.get(token)
         for instance, field in owners:
-            instance.__dict__[field.attname] = Token.missing(token, field) if text is None else Token(token, field, text)
+            cell = Token.missing(token, field) if text is None else Token(token, field, text)
+            instance.__dict__[field.attname] = cell
     del texts
     _announce(vault, fields, cells, instances)
 
@@ -87,10 +88,11 @@ def detokenize(instances: Iterable[Model], *lookups: str) -> None:
 
     ``lookups`` are field names, also through relations (``"customer__ssn"``) with one common path.
     """
-    prefetch_related_objects(list(instances), PrefetchTokenized(*lookups))
+    prefetch: Any = prefetch_related_objects  # its type knows relations only
+    prefetch(list(instances), PrefetchTokenized(*lookups))
 
 
-class PrefetchTokenized(Prefetch):
+class PrefetchTokenized(Prefetch):  # type: ignore[type-arg]
     """Load several tokenized fields together: ``prefetch_related(PrefetchTokenized("name", "email"))``.
 
     One request per vault and 1,024 values, where naming each field alone costs one request a field. The names may go
@@ -216,7 +218,7 @@ def _unpickle(token: str, field: TokenizedField, peers: Peers[ReadToken]) -> Rea
     return self  # type: ignore[return-value]
 
 
-@async_unsafe("A tokenized value is read from the vault here, which blocks. In async code call it in sync_to_async(...).")
+@async_unsafe("A tokenized value is read from the vault here, which blocks. In async code use sync_to_async(...).")
 def _load_values(field: TokenizedField, tokens: Iterable[ReadToken]) -> None:
     # By identity: equal tokens of two rows are two cells.
     waiting = [token for token in {id(token): token for token in tokens}.values() if not token.is_loaded]

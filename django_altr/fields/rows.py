@@ -93,11 +93,11 @@ def _track_from_db(model: type[Model]) -> None:
         peers.add(instance)
         return instance
 
-    model.from_db = classmethod(tracked)  # type: ignore[assignment, method-assign]
+    model.from_db = classmethod(tracked)  # type: ignore[assignment, method-assign, arg-type]
 
 
 def _track_unpickled(model: type[Model]) -> None:
-    setstate = model.__setstate__
+    setstate = model.__setstate__  # type: ignore[attr-defined]
 
     @wraps(setstate)
     def tracked(self: Model, state: dict[str, Any]) -> None:
@@ -105,4 +105,4 @@ def _track_unpickled(model: type[Model]) -> None:
         if (peers := peers_of(self)) is not None:
             peers.add(self)
 
-    model.__setstate__ = tracked  # type: ignore[method-assign]
+    model.__setstate__ = tracked  # type: ignore[attr-defined]

@@ -96,7 +96,10 @@ class _Call:
     """One call of ``tokenize_many``."""
 
     def __init__(self, vault: str, deterministic: bool, with_metadata: bool, pendings: list[Pending]) -> None:
-        self.vault, self.deterministic, self.with_metadata, self.pendings = vault, deterministic, with_metadata, pendings
+        self.vault = vault
+        self.deterministic = deterministic
+        self.with_metadata = with_metadata
+        self.pendings = pendings
 
     def run(self) -> Exception | None:
         try:
@@ -117,9 +120,7 @@ class _Call:
         return vault.tokenize_many(_Texts(self.pendings), metadata=metadata, deterministic=self.deterministic)
 
 
-def tokenize_parameters(
-    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
-) -> Any:
+def tokenize_parameters(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Turn the pending values among a statement's parameters into tokens, when it really runs.
 
     An execute wrapper: what is only compiled (``str(queryset.query)``, an update of no rows) writes nothing.

@@ -27,7 +27,7 @@ class ColumnCommand(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", metavar="app_label.ModelName")
-        parser.add_argument("--fields", nargs="+", metavar="NAME", help="Only these fields (default: all tokenized ones).")
+        parser.add_argument("--fields", nargs="+", metavar="NAME", help="Only these fields (default: all).")
         parser.add_argument("--batch-size", type=int, default=1024, help="Rows for each round trip (default: 1024).")
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to work on.")
         parser.add_argument("--dry-run", action="store_true", help="Only count what would be converted.")

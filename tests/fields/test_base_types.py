@@ -101,7 +101,8 @@ def test_empty_text_is_stored_as_it_is(vault):
 
 def test_vault_stores_readable_text(vault):
     instance = Everything.objects.create(char="Ada", integer=42, date=date(2026, 1, 2), boolean=False)
-    stored = vault.detokenize_many([getattr(instance, f"{name}_token") for name in ("char", "integer", "date", "boolean")])
+    names = ("char", "integer", "date", "boolean")
+    stored = vault.detokenize_many([getattr(instance, f"{name}_token") for name in names])
     assert set(stored.values()) == {"Ada", "42", "2026-01-02", "False"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ from django.db import connection, transaction
 from django.db.models import F
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from django_altr import vaults
 from django_altr.exceptions import ServiceUnavailable
@@ -23,7 +31,8 @@ NAMES = ("name", "number", "data", "key")
 # NUL and lone surrogates are no text of PostgreSQL's plain columns, which are the other side here.
 text = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
 json = st.none() | st.recursive(st.booleans() | st.integers(-9, 9) | st.text("ab", max_size=3), st.lists, max_leaves=4)
-VALUES = {"name": text, "number": st.none() | st.integers(-5, 5), "data": json, "key": st.none() | st.sampled_from("abc")}
+number = st.none() | st.integers(-5, 5)
+VALUES = {"name": text, "number": number, "data": json, "key": st.none() | st.sampled_from("abc")}
 values = st.fixed_dictionaries({}, optional=VALUES)
 names = st.sampled_from(NAMES)
 index = st.integers(0, 50)
@@ -291,4 +300,5 @@ def test_tokenized_table_is_the_plain_table(request):
             print_blob=True,
         ),
     )
-    print(f"{TwoTables.steps} steps, random seed {request.config.getoption('randomly_seed', None)}")
+    seed = request.config.getoption("randomly_seed", None)
+    sys.stdout.write(f"{TwoTables.steps} steps, random seed {seed}\n")

@@ -38,9 +38,11 @@ def reads(vault):
 
 WAYS = {
     "loop": lambda: [bare.value for bare in Bare.objects.order_by("pk")],
-    "template": lambda: Template("{% for b in rows %}{{ b.value }} {% endfor %}")
-    .render(Context({"rows": Bare.objects.order_by("pk")}))
-    .split(),
+    "template": lambda: (
+        Template("{% for b in rows %}{{ b.value }} {% endfor %}")
+        .render(Context({"rows": Bare.objects.order_by("pk")}))
+        .split()
+    ),
     "values_list": lambda: [value() for value in Bare.objects.order_by("pk").values_list("value", flat=True)],
     "values": lambda: [row["value"]() for row in Bare.objects.order_by("pk").values("value")],
     "prefetch": lambda: [bare.value for bare in Bare.objects.order_by("pk").prefetch_related("value")],

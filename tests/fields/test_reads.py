@@ -15,7 +15,7 @@ from django.template import Context, Template
 from django_altr.exceptions import DetokenizationBlocked, ServiceUnavailable, TokenNotFound
 from django_altr.fields import PrefetchTokenized, detokenize, no_detokenization
 from django_altr.signals import detokenized
-from tests.models import Bare, Concrete, ContactProxy, Contact, Order, Person, Supplier
+from tests.models import Bare, Concrete, Contact, ContactProxy, Order, Person, Supplier
 
 NAMES = [f"name {index}" for index in range(30)]
 
@@ -333,7 +333,9 @@ def test_token_as_text(vault, people):
 
 
 def test_aggregates_over_tokens(vault, people):
-    counted = Person.objects.aggregate(n=Count("name"), distinct=Count("name", distinct=True), some=Count("ssn", filter=Q(age=1)))
+    counted = Person.objects.aggregate(
+        n=Count("name"), distinct=Count("name", distinct=True), some=Count("ssn", filter=Q(age=1))
+    )
     assert counted == {"n": 30, "distinct": 30, "some": 0}
     assert Person.objects.aggregate(m=Max("name"))["m"]() in NAMES
 
