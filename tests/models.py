@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from simple_history.models import HistoricalRecords
 
 from django_altr.fields import TokenizedField
 
@@ -202,3 +203,16 @@ class Subscriber(models.Model):
     country = models.ForeignKey(Country, models.SET_NULL, null=True)
     wants_mail = models.BooleanField(default=True)
     updated = models.DateTimeField(auto_now=True)
+
+
+class Patient(models.Model):
+    """With its history kept by django-simple-history."""
+
+    name = TokenizedField(models.CharField(max_length=100))
+    file = TokenizedField(models.JSONField(null=True), metadata=None)
+    ward = models.CharField(max_length=20, default="")
+
+    history = HistoricalRecords()
+
+    def __str__(self) -> str:
+        return str(self.name)
