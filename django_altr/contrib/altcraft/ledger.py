@@ -50,15 +50,17 @@ def slices(items: Sequence[Any], size: int = SLICE) -> Iterator[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def deliveries_of(label: str, rows: Sequence[str], *, lock: bool = False) -> dict[str, Delivery]:
+def deliveries_of(label: str, rows: Sequence[str]) -> dict[str, Delivery]:
     """Return what is recorded of the rows, by primary key."""
-    found: dict[str, Delivery] = {}
-    for some in slices(rows):
-        queryset = Delivery.objects.using(database()).filter(model=label, row__in=some)
-        # In the order of the primary key, so that two runs cannot wait for each other.
-        queryset = queryset.order_by("pk").select_for_update() if lock else queryset
-        found.update({delivery.row: delivery for delivery in queryset})
-    return found
+    records = Delivery.objects.using(database()).filter(model=label)
+    return {each.row: each for some in slices(rows) for each in records.filter(row__in=some)}
+
+
+def _locked(deliveries: Iterable[Delivery]) -> dict[str, Delivery]:
+    """Lock the records, in the order of their primary keys, so that two runs cannot wait for each other."""
+    records = Delivery.objects.using(database()).order_by("pk").select_for_update()
+    pks = sorted(each.pk for each in deliveries)
+    return {each.row: each for some in slices(pks) for each in records.filter(pk__in=some)}
 
 
 def claim_import(
@@ -68,11 +70,11 @@ def claim_import(
 
     ``known`` is what was recorded when the profiles were built: a row that was delivered since then is left out.
     """
-    rows = [each.row for each in outgoing]
+    missing = [Delivery(model=mapping.label, row=each.row) for each in outgoing if each.row not in known]
+    Delivery.objects.using(database()).bulk_create(missing, ignore_conflicts=True)
+    recorded = deliveries_of(mapping.label, [each.row for each in outgoing])
     with transaction.atomic(using=database(), durable=True):
-        missing = [Delivery(model=mapping.label, row=row) for row in rows if row not in known]
-        Delivery.objects.using(database()).bulk_create(missing, ignore_conflicts=True)
-        current = deliveries_of(mapping.label, rows, lock=True)
+        current = _locked(recorded.values())
         free = [each for each in outgoing if _is_free(current.get(each.row), known.get(each.row))]
         if not free:
             return None, []
