@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from django.utils.connection import BaseConnectionHandler
 from django.utils.module_loading import import_string
 
 from django_altr.conf import DEFAULT_ALIAS, InvalidVaultError, configured_vaults
+from django_altr.http import reset_after_fork
 from django_altr.redact import Redacted
 
 from .base import BaseBackend, TokenStatus, no_detokenization
@@ -46,6 +46,7 @@ class VaultHandler(_Handler):
         super().__init__(settings)
         self._backends: dict[str, BaseBackend] = {}
         self._lock = threading.Lock()
+        reset_after_fork(self)
 
     def configure_settings(self, settings: dict[str, Any] | None) -> dict[str, Any]:
         return configured_vaults() if settings is None else settings
@@ -87,10 +88,8 @@ class VaultHandler(_Handler):
             backend.close()
 
     def after_fork(self) -> None:
-        """Make the child's backends fresh: sockets and threads belong to the parent."""
+        """Take a new lock in a forked child: the old one may be held by a thread of the parent."""
         self._lock = threading.Lock()
-        for backend in self._backends.values():
-            backend.after_fork()
 
 
 def import_backend(alias: str, params: Redacted[Any]) -> type[BaseBackend]:
@@ -120,5 +119,3 @@ def _reset_on_change(*, setting: str, **kwargs: object) -> None:
 
 
 setting_changed.connect(_reset_on_change, dispatch_uid="django_altr.backends")
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=vaults.after_fork)

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 from django_altr.conf import InvalidVaultError, Problem, option_problems
 from django_altr.exceptions import DetokenizationBlocked, NotSupported, TokenNotFound, ValueTooLarge
+from django_altr.http.forks import reset_after_fork
 from django_altr.redact import Redacted
 
 __all__ = ["BaseBackend", "TokenStatus", "no_detokenization"]
@@ -76,6 +77,7 @@ class BaseBackend:
         if problems := self.config_problems(self.params):
             raise InvalidVaultError(f"ALTR[{alias!r}]: {' '.join(f'{found.text} {found.hint}' for found in problems)}")
         self.setup()
+        reset_after_fork(self)
         if pattern := self.options.get("token_pattern"):
             self.token_pattern = re.compile(pattern)  # type: ignore[misc]
 
@@ -145,7 +147,7 @@ class BaseBackend:
         """Release connections and threads."""
 
     def after_fork(self) -> None:
-        """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
+        """Forget, in a forked child, what belongs to the parent. HTTP clients and worker threads do it themselves."""
 
     def check_values(self, texts: Redacted[list[str]], *, deterministic: bool = False) -> None:
         """Check that each value is a text that the vault can keep.

@@ -106,10 +106,6 @@ class RemoteBackend(BaseBackend):
         self._workers.close()
         self._client.close()
 
-    def after_fork(self) -> None:
-        # The client takes care of itself.
-        self._workers.after_fork()
-
     def _breaker_changed(self, state: str) -> None:
         if state == "open":
             logger.warning(

@@ -6,6 +6,7 @@ from .auth import BasicAuth, HmacAuth, utcnow
 from .breaker import CircuitBreaker
 from .calls import Answer, Call
 from .client import Client, Options
+from .forks import reset_after_fork
 from .location import location_problem
 from .workers import Job, Step, Workers
 
@@ -21,5 +22,6 @@ __all__ = [
     "Step",
     "Workers",
     "location_problem",
+    "reset_after_fork",
     "utcnow",
 ]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +25,7 @@ from .breaker import BreakerState, CircuitBreaker
 from .calls import Answer, Call
 from .deadline import Deadline, deadline_scope
 from .errors import clock_skew, error_of_answer, error_of_failure, is_permanent
+from .forks import reset_after_fork
 from .pacer import Pacer
 from .transport import new_session
 
@@ -96,7 +95,7 @@ class Client:
         self._dates: tuple[str | None, datetime] | None = None
         self._session: requests.Session | None = None
         self._lock = threading.Lock()
-        _clients.add(self)
+        reset_after_fork(self)
 
     def __repr__(self) -> str:
         return f"<Client of vault {self.alias!r}>"
@@ -236,15 +235,3 @@ class Client:
                     self._location, ca_bundle=self.options.ca_bundle, pool_maxsize=self.options.max_workers + CALLERS
                 )
             return self._session
-
-
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for client in list(_clients):
-        client.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

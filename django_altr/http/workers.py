@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from .forks import reset_after_fork
+
 __all__ = ["Job", "Step", "Workers"]
 
 T = TypeVar("T")
@@ -34,6 +36,7 @@ class Workers:
         self._width = width
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        reset_after_fork(self)
 
     def run(self, jobs: Iterable[Job[T]], collect: Callable[[T], None]) -> None:
         """Do the jobs and those that they lead to; hand each result to ``collect``, in the caller's thread.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -17,7 +18,7 @@ import trustme
 from django_altr.backends.base import BaseBackend
 from django_altr.backends.chain import ChainBackend
 from django_altr.exceptions import InvalidResponse, Unauthorized, VaultConnectionError, VaultTimeout
-from django_altr.http.client import _after_fork
+from django_altr.http.forks import _after_fork
 from django_altr.sandbox import Sandbox
 from tests.backends.conftest import MakeBackend
 
@@ -224,11 +225,13 @@ def test_values_in_parallel_use_as_many_connections_as_workers(make_backend: Mak
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_has_connections_of_its_own(backend: BaseBackend, sandbox: Sandbox) -> None:
     tokens = backend.tokenize_many(["a"] * 10, metadata="x")
     before = sandbox.connections
     child = os.fork()
     if child == 0:  # pragma: no cover
+        signal.alarm(20)
         try:
             ok = list(backend.find_many(tokens).values()) == ["a"] * 10
             ok = ok and len(backend.tokenize_many(["b"] * 10, metadata="x")) == 10
@@ -246,7 +249,6 @@ def test_after_fork_everything_is_fresh(backend: BaseBackend, sandbox: Sandbox) 
     client = backend._client  # type: ignore[attr-defined]
     parents = client._session, client._lock, backend._workers._executor  # type: ignore[attr-defined]
     _after_fork()
-    backend.after_fork()
     backend.tokenize_many(["a"] * 3, metadata="x")
     assert sandbox.connections > before
     assert client._lock is not parents[1]
