@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["PlaintextAttribute", "PrefetchTokenized", "ReadToken", "TokenCol", "detokenize", "load", "token_reader"]
 
 _MISSING = object()
+
+#: Requests for single rows of one query that are worth a warning.
+_MANY_SINGLE_READS = 10
+
+logger = logging.getLogger("django_altr")
 
 
 @async_unsafe(
@@ -172,7 +178,23 @@ class PlaintextAttribute:
 
     def fetch_one(self, instance: Model) -> None:
         """Read the value, and in the same go those of the rows that came with it."""
-        self.fetch_many([instance, *(peers_of(instance) or ())])
+        peers = peers_of(instance)
+        rows = [instance] if peers is None else list(peers)
+        self.fetch_many(rows)
+        if peers is not None and len(rows) == 1:
+            self._notice_single_read(peers)
+
+    def _notice_single_read(self, peers: Peers[Model]) -> None:
+        # Rows of iterator() come one at a time: there is nobody to read together with.
+        peers.single_reads += 1
+        if peers.single_reads == _MANY_SINGLE_READS:
+            logger.warning(
+                "%s is read row by row, %d requests so far for one query. Rows of iterator() come one at a time: "
+                "add .prefetch_related(%r) before .iterator(chunk_size=...).",
+                self.field,
+                peers.single_reads,
+                self.field.name,
+            )
 
     def fetch_many(self, instances: Iterable[Model]) -> None:
         load([self.field], instances)

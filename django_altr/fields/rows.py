@@ -22,10 +22,11 @@ T = TypeVar("T")
 class Peers(Generic[T]):
     """Weak references to things that are read together. Pickled and copied without them."""
 
-    __slots__ = ("__weakref__", "_limit", "_references", "key")
+    __slots__ = ("__weakref__", "_limit", "_references", "key", "single_reads")
 
     def __init__(self, key: object = None) -> None:
         self.key = key
+        self.single_reads = 0
         self._references: list[weakref.ref[T]] = []
         self._limit = 4096
 

@@ -254,6 +254,15 @@ def test_prefetch_reads_only_what_is_not_read(vault, people):
     assert vault.reads == [30]
 
 
+def test_reading_row_by_row_is_noticed(vault, people, caplog):
+    people.clear()
+    gc.collect()
+    assert [person.name for person in Person.objects.iterator()] == NAMES
+    assert vault.reads == [1] * 30
+    (record,) = caplog.records
+    assert "add .prefetch_related('name') before .iterator" in record.getMessage()
+
+
 # Values
 
 
