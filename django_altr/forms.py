@@ -150,8 +150,8 @@ class MaskedInput(forms.Widget):
 class MaskedField(forms.Field):
     """Take a new value of ``base``, a form field, for a stored value that is not shown.
 
-    Left blank, the stored value stays: ``cleaned_data`` has an ``Unchanged``, and nothing is read or written. Clearing is
-    explicit: a checkbox, for fields that may be empty.
+    Left blank, the stored value stays: ``cleaned_data`` has an ``Unchanged``, and nothing is read or written. Clearing
+    is explicit: a checkbox, for fields that may be empty.
     """
 
     default_error_messages = {
@@ -248,6 +248,11 @@ class MaskedBoundField(BoundField):
     def token(self) -> Token | None:
         """The reference token of the stored value, if there is one."""
         return self.initial if isinstance(self.initial, Token) else None
+
+    def _has_changed(self) -> bool:
+        # A copied value is a new one, for a form whose object is new.
+        copied = self.original is not None and self.token is not None and not self.data.clear
+        return copied or bool(super()._has_changed())  # type: ignore[misc]
 
     def value(self) -> Any:
         instance = self.original or getattr(self.form, "instance", None)
