@@ -204,6 +204,9 @@ class Subscriber(models.Model):
     wants_mail = models.BooleanField(default=True)
     updated = models.DateTimeField(auto_now=True)
 
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"  # as careless as people are
+
 
 class Patient(models.Model):
     """With its history kept by django-simple-history."""

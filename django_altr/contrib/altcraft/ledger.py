@@ -175,9 +175,8 @@ def record_import(batch: Batch, answer: Answer) -> list[Delivery]:
     Returns nothing if the answer repeats that of an earlier, empty request: this one was never applied, nor will be.
     """
     with transaction.atomic(using=database()):
-        deliveries = claimed(batch)
-        results = answer.get("result")
-        if not isinstance(results, list) or len(results) != len(deliveries):
+        deliveries, results = claimed(batch), _results(answer)
+        if results is None or len(results) != len(deliveries):
             if answer.duplicate and results == []:
                 release(batch)
                 return []
@@ -186,25 +185,38 @@ def record_import(batch: Batch, answer: Answer) -> list[Delivery]:
                 f"is sent again next time, with the same Request-ID.",
                 method=batch.method,
             )
-        for delivery, result in zip(deliveries, results, strict=True):
-            _apply(delivery, result if isinstance(result, dict) else {}, by_profile_id=batch.matching == "profile_id")
+        for delivery, (code, profile_id) in zip(deliveries, results, strict=True):
+            _apply(delivery, code, profile_id, by_profile_id=batch.matching == "profile_id")
         _finish(batch, deliveries)
     return deliveries
 
 
-def _apply(delivery: Delivery, result: Mapping[str, Any], *, by_profile_id: bool) -> None:
-    code = result.get("error")
+def _results(answer: Answer) -> list[tuple[int | None, str]] | None:
+    """Return code and profile id of each result, and nothing of the platform's texts; ``None`` if it has no results."""
+    results = answer.get("result")
+    if not isinstance(results, list):
+        return None
+    entries = [result if isinstance(result, dict) else {} for result in results]
+    codes = [entry.get("error") for entry in entries]
+    ids = [str(entry.get("profile_id") or "") for entry in entries]
+    return [
+        (code if isinstance(code, int) else None, name if code == 0 else "")
+        for code, name in zip(codes, ids, strict=True)
+    ]
+
+
+def _apply(delivery: Delivery, code: int | None, profile_id: str, *, by_profile_id: bool) -> None:
     if code == 0:
         delivery.fingerprint = delivery.sent_fingerprint
         delivery.matching_fingerprint = delivery.sent_matching_fingerprint
-        delivery.profile_id = str(result.get("profile_id") or delivery.profile_id)[:100]
+        delivery.profile_id = (profile_id or delivery.profile_id)[:100]
         delivery.state, delivery.error = Delivery.State.DELIVERED, ""
         return
     if code == 404 and by_profile_id:
         # Somebody deleted the profile at the platform: the next run adds it again.
         delivery.profile_id = delivery.fingerprint = delivery.matching_fingerprint = ""
     delivery.state = Delivery.State.FAILED
-    delivery.error = describe(code) if isinstance(code, int) else "The platform's result has no error code."
+    delivery.error = "The platform's result has no error code." if code is None else describe(code)
 
 
 def record_refusal(batch: Batch, code: int) -> list[Delivery]:

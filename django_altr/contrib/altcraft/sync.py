@@ -87,13 +87,16 @@ class Synchronizer:
         self._on_problem, self._on_progress = on_problem, on_progress
         self._waiting: dict[str, list[Planned]] = defaultdict(list)
 
-    def run(self, queryset: QuerySet[Any]) -> Report:
-        """Finish what an earlier run left, deliver the rows, delete the profiles of rows that are gone."""
+    def run(self, rows: Redacted[QuerySet[Any]]) -> Report:
+        """Finish what an earlier run left, deliver the rows, delete the profiles of rows that are gone.
+
+        The queryset is wrapped, since its ``repr``, in an error report, would read and show the rows.
+        """
         if not self.dry_run:
             self.resume(ledger.open_batches(self.mapping))
         self.find_vanished()
         self.delete_unwanted()
-        self.deliver(queryset)
+        self.deliver(rows)
         if not self.dry_run:
             self.delete_unwanted()  # of rows whose consent was found withdrawn
         return self.report
@@ -105,7 +108,7 @@ class Synchronizer:
             self.resume([delivery.batch])
         self.find_vanished(row=row)
         self.delete_unwanted(row=row)
-        self.deliver(self.mapping.get_queryset().filter(pk=row))
+        self.deliver(Redacted(self.mapping.get_queryset().filter(pk=row)))
         self.delete_unwanted(row=row)
         if self.report.busy:
             raise Busy(f"Another request about {self.mapping.label} {row} is in flight.")
@@ -113,10 +116,10 @@ class Synchronizer:
 
     # Delivering
 
-    def deliver(self, queryset: QuerySet[Any]) -> None:
+    def deliver(self, rows: Redacted[QuerySet[Any]]) -> None:
         """Send the profiles of the rows that changed since they were sent."""
-        for rows in chunks(self.mapping.with_related(queryset)):
-            self._plan(rows)
+        for chunk in chunks(Redacted(self.mapping.with_related(rows.reveal()))):
+            self._plan(chunk)
             self._send_full_batches()
         for matching in list(self._waiting):
             self._send(matching, self._waiting.pop(matching))
@@ -257,9 +260,9 @@ class Synchronizer:
     def _rebuild(self, deliveries: Sequence[Delivery]) -> list[Outgoing] | None:
         """Return the profiles as they were sent, ``None`` if one of them is not what it was."""
         built: dict[str, Outgoing] = {}
-        queryset = self.mapping.with_related(self.mapping.get_queryset())
+        queryset = Redacted(self.mapping.with_related(self.mapping.get_queryset()))
         for some in ledger.slices(deliveries, CHUNK):
-            rows = Redacted(list(queryset.filter(pk__in=[each.row for each in some])))
+            rows = Redacted(list(queryset.reveal().filter(pk__in=[each.row for each in some])))
             built.update({each.row: each for each in examine(self.mapping, rows).outgoing})
         same = all(each.row in built and built[each.row].fingerprint == each.sent_fingerprint for each in deliveries)
         return [built[each.row] for each in deliveries] if same else None
@@ -348,14 +351,10 @@ def full_batch(outgoing: Sequence[Outgoing], most: int) -> int | None:
     return most if len(outgoing) == most else None
 
 
-def chunks(queryset: QuerySet[Any]) -> Iterator[Redacted[list[Any]]]:
+def chunks(rows: Redacted[QuerySet[Any]]) -> Iterator[Redacted[list[Any]]]:
     """Give the rows in chunks, by primary key: no cursor stays open while requests are sent."""
-    queryset = queryset.order_by("pk")
-    last: Any = None
-    while True:
-        page = queryset if last is None else queryset.filter(pk__gt=last)
-        rows = Redacted(list(page[:CHUNK]))
-        if not len(rows):
-            return
-        last = rows.reveal()[-1].pk
-        yield rows
+    rows = Redacted(rows.reveal().order_by("pk"))
+    page = rows
+    while len(chunk := Redacted(list(page.reveal()[:CHUNK]))):
+        page = Redacted(rows.reveal().filter(pk__gt=chunk.reveal()[-1].pk))
+        yield chunk

@@ -20,6 +20,7 @@ from django_altr.contrib.altcraft.exceptions import AltcraftError
 from django_altr.contrib.altcraft.mapping import NotRegistered, ProfileMapping, registry
 from django_altr.contrib.altcraft.sync import MAX_BATCH_SIZE, Report, Synchronizer
 from django_altr.exceptions import AltrError
+from django_altr.redact import Redacted
 
 #: Exit codes besides 0 (all delivered) and 1 (it could not run to its end: run it again).
 REFUSED, STOPPED = 3, 130
@@ -44,8 +45,8 @@ class Command(BaseCommand):
         if not 1 <= options["batch_size"] <= MAX_BATCH_SIZE:
             raise CommandError(f"--batch-size is a number from 1 to {MAX_BATCH_SIZE}.")
         mapping = find_mapping(options["model"])
-        queryset = select(mapping, options["filter"], options["since"])
-        with progress(queryset, shown=options["verbosity"] > 0 and sys.stderr.isatty()) as advance:
+        rows = select(mapping, options["filter"], options["since"])
+        with progress(rows, shown=options["verbosity"] > 0 and sys.stderr.isatty()) as advance:
             synchronizer = Synchronizer(
                 mapping,
                 batch_size=options["batch_size"],
@@ -53,7 +54,7 @@ class Command(BaseCommand):
                 on_problem=lambda row, reason: self.stderr.write(f"{mapping.label} {row}: {reason}"),
                 on_progress=advance,
             )
-            failure = run(synchronizer, queryset)
+            failure = run(synchronizer, rows)
         self._summarize(synchronizer.report, options["dry_run"])
         if failure is not None:
             raise failure
@@ -74,9 +75,9 @@ class Command(BaseCommand):
         self.stdout.write(", ".join(f"{count} {what}" for what, count in lines.items()))
 
 
-def run(synchronizer: Synchronizer, queryset: QuerySet[Any]) -> CommandError | None:
+def run(synchronizer: Synchronizer, rows: Redacted[QuerySet[Any]]) -> CommandError | None:
     try:
-        synchronizer.run(queryset)
+        synchronizer.run(rows)
     except (AltcraftError, AltrError, ImproperlyConfigured) as error:
         return CommandError(f"{type(error).__name__}: {error}\nRun the command again: it goes on where it stopped.")
     except KeyboardInterrupt:
@@ -93,13 +94,13 @@ def find_mapping(label: str) -> ProfileMapping:
     raise CommandError(f"{reason} Models with a mapping: {known}.")
 
 
-def select(mapping: ProfileMapping, filters: list[str], since: str | None) -> QuerySet[Any]:
-    """Return the rows that the options mean."""
-    queryset = mapping.get_queryset()
+def select(mapping: ProfileMapping, filters: list[str], since: str | None) -> Redacted[QuerySet[Any]]:
+    """Return the rows that the options mean; wrapped, for the repr of a queryset reads and shows its rows."""
+    rows = Redacted(mapping.get_queryset())
     try:
         for text in filters:
-            queryset = queryset.filter(**parse_filter(text))
-        return queryset.filter(**parse_since(mapping, since)) if since else queryset
+            rows = Redacted(rows.reveal().filter(**parse_filter(text)))
+        return Redacted(rows.reveal().filter(**parse_since(mapping, since))) if since else rows
     except (FieldError, FieldDoesNotExist, ValidationError, ValueError, TypeError) as error:
         # Messages of lookups name fields; those of ValidationError repeat the option's value.
         reason = str(error)
@@ -130,10 +131,10 @@ def parse_since(mapping: ProfileMapping, text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def progress(queryset: QuerySet[Any], *, shown: bool) -> Iterator[Any]:
+def progress(rows: Redacted[QuerySet[Any]], *, shown: bool) -> Iterator[Any]:
     """Show a bar on a terminal; give a function that takes the number of rows done."""
     if not shown:
-        yield lambda rows: None
+        yield lambda count: None
         return
     try:
         from rich.console import Console
@@ -142,5 +143,5 @@ def progress(queryset: QuerySet[Any], *, shown: bool) -> Iterator[Any]:
         raise CommandError("The progress bar needs rich: pip install 'django-altr[altcraft]'.") from None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Delivering", total=queryset.count())
-        yield lambda rows: bar.advance(task, rows)
+        task = bar.add_task("Delivering", total=rows.reveal().count())
+        yield lambda count: bar.advance(task, count)
