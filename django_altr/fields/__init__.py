@@ -15,10 +15,13 @@ from django.utils.hashable import make_hashable
 from django.utils.translation import gettext_lazy as _
 
 from ..backends.base import no_detokenization
+from ..exceptions import TokenErased
 from ..masks import mask_repr
+from ..redact import Redacted
 from .cells import BoundToken, Pending, Token, is_unloaded
-from .codecs import InvalidValue, decode
+from .codecs import InvalidValue, clean, decode
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
+from .markers import is_erased
 from .reads import PlaintextAttribute, PrefetchTokenized, TokenCol, detokenize, load, token_reader
 from .rows import track_rows
 from .writes import tokenize_bulk_writes, tokenize_cells, tokenize_on_save, tokenized_fields, trusted_token
@@ -56,6 +59,9 @@ class _Label:
 
 _LABEL: Any = _Label()
 
+#: What ``on_delete`` can be.
+_ON_DELETE = ("keep", "delete")
+
 Metadata = str | Callable[[Any, "TokenizedField"], str | None] | None
 
 
@@ -74,6 +80,9 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     :param deterministic: equal values get equal tokens, so that ``exact`` and ``in`` can find them. Such values are
         written in batches, which carry no metadata.
     :param max_length: characters of the column, which has to hold the vault's reference tokens.
+    :param on_delete: ``"keep"``, or ``"delete"``: values that are replaced or whose row is deleted are deleted from the
+        vault too, after the transaction's commit, unless another row holds their token.
+    :param erased: what reading gives once ``altr_erase`` erased the value; by default it raises ``TokenErased``.
     """
 
     description = _("Tokenized value (reference token of up to %(max_length)s characters)")
@@ -86,12 +95,18 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         metadata: Metadata = _LABEL,
         deterministic: bool = False,
         max_length: int = 255,
+        on_delete: str = "keep",
+        erased: Any = models.NOT_PROVIDED,
         **kwargs: Any,
     ) -> None:
+        if on_delete not in _ON_DELETE:
+            raise ValueError(f"on_delete of a TokenizedField is one of {', '.join(map(repr, _ON_DELETE))}.")
         self.base_field = _rebuilt(models.TextField() if base_field is None else base_field, kwargs)
         self.vault = vault
         self.metadata = metadata
         self.deterministic = deterministic
+        self.on_delete = on_delete
+        self.erased = erased
         for name in _SHARED:
             kwargs.setdefault(name, _attribute(self.base_field, name))
         super().__init__(max_length=max_length, **kwargs)
@@ -139,6 +154,10 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             kwargs["metadata"] = self.metadata
         if self.deterministic:
             kwargs["deterministic"] = True
+        if self.on_delete != "keep":
+            kwargs["on_delete"] = self.on_delete
+        if self.erased is not models.NOT_PROVIDED:
+            kwargs["erased"] = self.erased
         return name, "django_altr.fields.TokenizedField", [self.base_field.clone()], kwargs
 
     # Plaintext and tokens
@@ -165,6 +184,16 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             return self.metadata(instance, self)
         return self.metadata
 
+    def get_erased(self, marker: str) -> Any:
+        """Return what stands for an erased value, or raise ``TokenErased``."""
+        if self.erased is models.NOT_PROVIDED:
+            raise TokenErased([str(marker)], f"{self}: this value was erased from the vault on purpose (altr_erase).")
+        return self.erased
+
+    def is_placeholder(self, value: Any) -> bool:
+        """Whether the value is what stands for an erased one: a form that shows it sends it back."""
+        return self.erased is not models.NOT_PROVIDED and bool(value == self.erased)
+
     def get_default(self) -> Any:
         default = super().get_default()
         return Pending(self, default) if default is not None and default != "" else default
@@ -176,7 +205,9 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
 
     def value_from_object(self, obj: models.Model) -> Any:
         cell = getattr(obj, self.attname)
-        return BoundToken.of(cell, self, obj) if is_unloaded(cell) or isinstance(cell, Token) else cell
+        return (
+            BoundToken.of(cell, self, obj) if is_unloaded(cell) or isinstance(cell, Token) or is_erased(cell) else cell
+        )
 
     def value_to_string(self, obj: models.Model) -> str:
         cell = getattr(obj, self.attname)
@@ -198,10 +229,15 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         if isinstance(value, Token):
             return value
         if isinstance(value, Pending):
-            return Pending(self, self.base_field.clean(value.value, model_instance), model_instance)
-        if model_instance is not None and value and value is model_instance.__dict__.get(self.attname):
-            return trusted_token(model_instance, self, value)
-        return self.base_field.clean(value, model_instance)
+            return Pending(self, clean(self.base_field, Redacted(value.value), model_instance), model_instance)
+        plaintext = Redacted(value)
+        # A frame that a ValidationError passes through: from here on it shows nothing.
+        del value
+        if model_instance is not None and (cell := plaintext.reveal()):
+            if cell is model_instance.__dict__.get(self.attname):
+                return trusted_token(model_instance, self, cell)
+            del cell
+        return clean(self.base_field, plaintext, model_instance)
 
     def formfield(self, *, masked: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """Return the base field's form field; a masked one takes a new value without showing the stored one."""
@@ -217,8 +253,11 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         if isinstance(data, Unchanged) or (isinstance(data, Token) and data == cell):
             return
         if data is not None and data != "" and is_unloaded(cell):
+            plaintext = Redacted(data)
+            del data
             # So that a value that is what it was writes nothing; all fields at once, for the others come next.
             load(tokenized_fields(type(instance)), [instance])
+            data = plaintext.reveal()
         setattr(instance, self.name, data)
 
     # The column
@@ -265,7 +304,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             else:
                 tokenize_cells([(model_instance, cell)])
             cell = getattr(model_instance, self.attname)
-        return Token(cell, self) if is_unloaded(cell) else cell
+        return Token(cell, self) if is_unloaded(cell) or is_erased(cell) else cell
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if isinstance(value, Token):

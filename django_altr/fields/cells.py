@@ -19,6 +19,7 @@ from django.db.models.sql import InsertQuery, UpdateQuery
 
 from ..exceptions import TokenNotFound
 from .codecs import decode, encode
+from .markers import is_erased
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -49,11 +50,13 @@ class Token(str):
 
     @property
     def is_loaded(self) -> bool:
-        return self._text is not None
+        return self._text is not None or is_erased(self)
 
     @property
     def value(self) -> Any:
         """The plaintext as a value of the base field; only where ``is_loaded``."""
+        if is_erased(self):
+            return self._field.get_erased(self)
         if self._missing:
             raise TokenNotFound([str(self)])
         if self._value is _UNSET:
@@ -119,7 +122,9 @@ class BoundToken(Token):
 
 def is_unloaded(cell: Any) -> bool:
     """Whether the cell is a reference token whose plaintext is not known yet."""
-    return isinstance(cell, str) and cell != "" and not (isinstance(cell, Token) and cell.is_loaded)
+    if not isinstance(cell, str) or cell == "" or is_erased(cell):
+        return False
+    return not (isinstance(cell, Token) and cell.is_loaded)
 
 
 class Pending(Expression):

@@ -29,6 +29,7 @@ from django.utils.asyncio import async_unsafe
 from ..masks import MASK, is_masking
 from ..signals import detokenized
 from .cells import Pending, Token, is_unloaded
+from .markers import is_erased
 from .rows import Peers, peers_of
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class PlaintextAttribute:
 
     def __set__(self, instance: Model, value: Any) -> None:
         # Looks into __dict__ only: assigning to a deferred or unloaded field must read nothing.
+        instance._state.altr_assigned = True  # type: ignore[attr-defined]
         cell = instance.__dict__.get(self.field.attname)
         instance.__dict__[self.field.attname] = self._cell_for(instance, cell, value)
 
@@ -154,6 +156,8 @@ class PlaintextAttribute:
             return ""
         if isinstance(cell, Token) and cell.holds(value):
             return cell.with_value(value)
+        if is_erased(cell) and self.field.is_placeholder(value):
+            return cell
         return Pending(self.field, value, instance)
 
     def _cell(self, instance: Model) -> Any:
@@ -165,6 +169,8 @@ class PlaintextAttribute:
             return cell.value
         if cell == "":
             return self.field.empty_value
+        if is_erased(cell):
+            return self.field.get_erased(cell)
         return cell() if callable(cell) else cell
 
     def _fetch(self, instance: Model) -> None:
@@ -202,7 +208,9 @@ class PlaintextAttribute:
     # A prefetcher, as a GenericForeignKey is
 
     def is_cached(self, instance: Model) -> bool:
-        return not is_unloaded(self._cell(instance))
+        # What cannot be read is for whoever touches it to find out, not for a prefetch.
+        cell = self._cell(instance)
+        return not (is_unloaded(cell) or is_erased(cell))
 
     def get_prefetch_querysets(self, instances: Sequence[Model], querysets: Sequence[Any] | None = None) -> Any:
         names = querysets[0] if querysets else [self.field.name]
