@@ -11,13 +11,14 @@ from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db.models import Expression, Model
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from ..exceptions import TokenNotFound
+from ..redact import Redacted
 from .codecs import decode, encode
 from .markers import is_erased
 
@@ -136,10 +137,14 @@ class Pending(Expression):
     contains_column_references = False
     contains_subquery = False
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Django's would keep the arguments, in sight, for migrations.
+        return object.__new__(cls)
+
     def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
         super().__init__(output_field=field)
         self._field = field
-        self.value = value
+        self._value = Redacted(value)
         self.instance = instance
         self.token: str | None = None
         #: Tokenizes this and whatever goes with it, in one go.
@@ -148,6 +153,11 @@ class Pending(Expression):
     @property
     def field(self) -> TokenizedField:
         return self._field
+
+    @property
+    def value(self) -> Any:
+        """The plaintext."""
+        return self._value.reveal()
 
     def text(self) -> str:
         return encode(self.field.base_field, self.value)

@@ -19,8 +19,12 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.utils import format_number
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
-__all__ = ["InvalidValue", "decode", "encode"]
+from ..masks import MASK
+from ..redact import Redacted
+
+__all__ = ["InvalidValue", "clean", "decode", "encode"]
 
 
 class InvalidValue(ValidationError, ValueError):
@@ -33,12 +37,9 @@ def encode(field: models.Field[Any, Any], value: Any) -> str:
     Raises ``InvalidValue`` where the base field refuses the value.
     """
     try:
-        text = _to_text(field, value)
-        text.encode()
+        return _checked(_to_text(field, value))
     except Exception:  # it may hold the value: our own error is raised below, without a context
         del value
-    else:
-        return text
     raise InvalidValue(f"{_name(field)} cannot store this value: {type(field).__name__} does not accept it.")
 
 
@@ -55,6 +56,35 @@ def decode(field: models.Field[Any, Any], text: str) -> Any:
         f"{_name(field)}: what the vault holds cannot be read as {type(field).__name__}. "
         f"It was written by something else, or the base field was changed."
     )
+
+
+def clean(field: models.Field[Any, Any], plaintext: Redacted[Any], instance: models.Model | None) -> Any:
+    """Return the value as the base field converts and validates it.
+
+    Raises ``ValidationError``, which has a mask where Django's would repeat the value.
+    """
+    try:
+        return field.clean(plaintext.reveal(), instance)
+    except ValidationError as error:
+        problems = [_masked(each, plaintext) for each in error.error_list]
+    except Exception:  # as above
+        problems = [InvalidValue(f"{_name(field)}: {type(field).__name__} does not accept this value.")]
+    raise ValidationError(problems)
+
+
+def _masked(error: ValidationError, plaintext: Redacted[Any]) -> ValidationError:
+    params = {name: MASK if _shows(param, plaintext) else param for name, param in (error.params or {}).items()}
+    message = gettext_lazy("This value is not valid.") if _shows(error.message, plaintext) else error.message
+    return ValidationError(message, code=error.code, params=params or None)
+
+
+def _shows(shown: Any, plaintext: Redacted[Any]) -> bool:
+    return shown is plaintext.reveal() or (len(text := str(plaintext.reveal())) > 3 and text in str(shown))
+
+
+def _checked(text: str) -> str:
+    text.encode()  # a lone surrogate is no text
+    return text
 
 
 def _name(field: models.Field[Any, Any]) -> str:

@@ -52,6 +52,8 @@ def _sought(lookup: Any, value: Any) -> Any:
     elif isinstance(value, Value):
         value = value.value
     if not field.deterministic:
+        lookup.rhs = None  # an error report shows it, and the variables of this frame
+        del value
         raise refuse_lookup(field, lookup.lookup_name)
     return Sought(field, value)
 

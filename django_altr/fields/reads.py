@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
@@ -69,14 +69,17 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
                 cells[str(cell)].append((instance, field))
     if not cells:
         return
-    texts = _find(vault, cells)
+    _fill(cells, _find(vault, cells))
+    _announce(vault, fields, cells, instances)
+
+
+# A function of its own, so that no plaintext is left in a frame that a receiver's error passes through.
+def _fill(cells: Mapping[str, list[tuple[Model, TokenizedField]]], texts: Mapping[str, str]) -> None:
     for token, owners in cells.items():
         text = texts.get(token)
         for instance, field in owners:
             cell = Token.missing(token, field) if text is None else Token(token, field, text)
             instance.__dict__[field.attname] = cell
-    del texts
-    _announce(vault, fields, cells, instances)
 
 
 def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
@@ -252,12 +255,14 @@ def _unpickle(token: str, field: TokenizedField, peers: Peers[ReadToken]) -> Rea
 def _load_values(field: TokenizedField, tokens: Iterable[ReadToken]) -> None:
     # By identity: equal tokens of two rows are two cells.
     waiting = [token for token in {id(token): token for token in tokens}.values() if not token.is_loaded]
-    texts = _find(field.vault, dict.fromkeys(map(str, waiting)))
-    for token in waiting:
+    _fill_values(waiting, _find(field.vault, dict.fromkeys(map(str, waiting))))
+    detokenized.send(sender=field.model, fields=(field.name,), tokens=tuple(map(str, waiting)), vault=field.vault)
+
+
+def _fill_values(tokens: Iterable[ReadToken], texts: Mapping[str, str]) -> None:
+    for token in tokens:
         text = texts.get(str(token))
         token._missing, token._text = text is None, text or ""
-    del texts
-    detokenized.send(sender=field.model, fields=(field.name,), tokens=tuple(map(str, waiting)), vault=field.vault)
 
 
 #: Expressions whose result is one of their sources' values: a token stays one.
