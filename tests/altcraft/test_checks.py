@@ -52,6 +52,14 @@ def test_a_model_without_a_mapping_is_told() -> None:
         registry.by_label("tests.Nobody")
 
 
+def test_a_function_in_a_mapping_takes_the_row() -> None:
+    class Mapping(ProfileMapping):
+        consent = lambda row: row.age >= 18  # noqa: E731
+
+    mapping = Mapping(Person)
+    assert [mapping.has_consent(Person(age=age)) for age in (17, 18)] == [False, True]
+
+
 def test_a_good_mapping_has_no_problems(ids_of: Any) -> None:
     assert run_checks(tags=["altcraft"]) == []
     assert ids_of() == []

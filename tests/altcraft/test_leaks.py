@@ -19,7 +19,7 @@ from django.views.debug import ExceptionReporter
 from django_altr.contrib.altcraft import clients
 from django_altr.contrib.altcraft.mapping import registry
 from django_altr.contrib.altcraft.models import Batch, Delivery
-from django_altr.contrib.altcraft.profiles import examine
+from django_altr.contrib.altcraft.profiles import build_profiles
 from django_altr.contrib.altcraft.sync import Synchronizer
 from django_altr.redact import Redacted
 from django_altr.sandbox import Sandbox
@@ -119,7 +119,7 @@ def test_an_error_report_shows_nothing_in_clear(sandbox: Sandbox, platform: Altc
             reporter = ExceptionReporter(None, type(error), error, error.__traceback__)
     assert reporter is not None
     html = own_frames(reporter)
-    assert "examine" in html or "_settle" in html
+    assert "build_profiles" in html or "_settle" in html
     assert_clean(html, "error report")
 
 
@@ -138,7 +138,7 @@ def test_an_error_of_a_callable_shows_nothing_in_clear(
     add()
     reporter = None
     try:
-        examine(registry[Subscriber], Redacted(list(Subscriber.objects.all())))
+        build_profiles(registry[Subscriber], Redacted(list(Subscriber.objects.all())))
     except AltrError as error:
         reporter = ExceptionReporter(None, type(error), error, error.__traceback__)
     assert reporter is not None

@@ -197,6 +197,42 @@ def test_withdrawing_consent_deletes_the_profile(sync: Sync, platform: Altcraft)
     assert Delivery.objects.get(row=rows[0].pk).state == Delivery.State.DELETED
 
 
+def test_an_outage_of_the_vault_does_not_keep_a_withdrawal_from_being_done(
+    sync: Sync, platform: Altcraft, sandbox: Sandbox
+) -> None:
+    rows = subscribers(2)
+    sync()
+    Subscriber.objects.filter(pk=rows[0].pk).update(wants_mail=False)
+    with sandbox.misbehave(route=DETOKENIZE, status=403):
+        sync()
+        sync()
+    assert emails(platform) == ["s1@example.com"]
+
+
+def test_consent_is_what_a_callable_or_a_tokenized_field_says(
+    sync: Sync, platform: Altcraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribers(1, phone="")
+    subscribers(1, phone="+48 123 456 789")
+    monkeypatch.setattr(SubscriberProfile, "consent", "phone")
+    sync()
+    assert emails(platform) == ["s1@example.com"]
+    monkeypatch.setattr(SubscriberProfile, "consent", staticmethod(lambda row: not row.phone))
+    sync()
+    assert emails(platform) == ["s0@example.com"]
+
+
+def test_a_consent_that_cannot_be_told_is_no_consent(
+    sync: Sync, platform: Altcraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SubscriberProfile, "consent", staticmethod(lambda row: int(row.name)))
+    subscribers(1)
+    code, _, err = sync()
+    assert code == 3
+    assert "The mapping's consent failed with ValueError." in err
+    assert platform.profiles() == []
+
+
 def test_consent_that_is_given_again_adds_the_profile_again(sync: Sync, platform: Altcraft) -> None:
     (row,) = subscribers(1)
     for wants_mail, profiles in [(True, 1), (False, 0), (True, 1)]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, ClassVar
 
 from django.core.exceptions import FieldDoesNotExist
@@ -54,7 +55,8 @@ class ProfileMapping:
     fields: ClassVar[Mapping[str, Source]] = {}
     #: Tokenized fields that the callables read. Not needed, but it saves requests: they are loaded with the others.
     reads: ClassVar[Sequence[str]] = ()
-    #: What tells whether a row may be sent. A row that may not (any more) has its profile deleted.
+    #: What tells whether a row may be sent. A row that may not (any more) has its profile deleted. (To use a method,
+    #: override ``has_consent``.)
     consent: ClassVar[Source | None] = None
     #: The field with the time of the last change, for ``altcraft_sync --since``.
     modified: ClassVar[str | None] = None
@@ -62,6 +64,12 @@ class ProfileMapping:
     on_change: ClassVar[bool] = False
     #: The entry of ``settings.ALTCRAFT``.
     using: ClassVar[str] = DEFAULT_ALIAS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if isinstance(consent := cls.__dict__.get("consent"), FunctionType):
+            # A function in a class is a method; this one takes the row, as those in `fields` do.
+            cls.consent = staticmethod(consent)
 
     def __init__(self, model: type[Model]) -> None:
         self.model = model

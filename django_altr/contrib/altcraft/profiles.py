@@ -22,7 +22,7 @@ from django_altr.redact import Redacted
 from .client import encode
 from .mapping import ProfileMapping
 
-__all__ = ["Examined", "Outgoing", "Problem", "examine"]
+__all__ = ["Consents", "Outgoing", "Problem", "ask_consent", "build_profiles"]
 
 SALT = "django_altr.contrib.altcraft"
 
@@ -49,32 +49,35 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Examined:
-    """What a chunk of rows comes to."""
+class Consents:
+    """A chunk of rows, by whether they may be sent."""
 
-    outgoing: list[Outgoing]
+    given: Redacted[list[Model]]
+    #: Primary keys.
+    missing: list[str]
     problems: list[Problem]
-    #: Primary keys of the rows that may not be sent.
-    without_consent: list[str]
 
 
-def examine(mapping: ProfileMapping, rows: Redacted[list[Model]]) -> Examined:
-    """Detokenize the rows that may be sent, all in one go, and build their profiles.
-
-    Raises the ``AltrError`` of a vault that cannot be read; a row with an unknown token is a ``Problem``.
-    """
+def ask_consent(mapping: ProfileMapping, rows: Redacted[list[Model]]) -> Consents:
+    """Sort rows by whether they may be sent. Raises the ``AltrError`` of a vault that cannot be read."""
     if mapping.consent_is_tokenized():
         _load(rows, [str(mapping.consent)])
     verdicts = {str(row.reveal().pk): _has_consent(mapping, row) for row in map(Redacted, rows.reveal())}
-    # The others are let go: touching a value later reads it for all rows that are still there.
-    rows = Redacted([row for row in rows.reveal() if verdicts[str(row.pk)] is True])
-    _load(rows, mapping.tokenized())
-    results = [_build(mapping, row) for row in map(Redacted, rows.reveal())]
-    return Examined(
-        outgoing=[result for result in results if isinstance(result, Outgoing)],
-        problems=[each for each in [*verdicts.values(), *results] if isinstance(each, Problem)],
-        without_consent=[row for row, verdict in verdicts.items() if verdict is False],
+    return Consents(
+        given=Redacted([row for row in rows.reveal() if verdicts[str(row.pk)] is True]),
+        missing=[row for row, verdict in verdicts.items() if verdict is False],
+        problems=[verdict for verdict in verdicts.values() if isinstance(verdict, Problem)],
     )
+
+
+def build_profiles(mapping: ProfileMapping, rows: Redacted[list[Model]]) -> list[Outgoing | Problem]:
+    """Detokenize rows, all in one go, and build their profiles.
+
+    No other row of the query should be alive: what a callable reads lazily is read for all of them.
+    Raises the ``AltrError`` of a vault that cannot be read; a row with an unknown token is a ``Problem``.
+    """
+    _load(rows, mapping.tokenized())
+    return [_build(mapping, row) for row in map(Redacted, rows.reveal())]
 
 
 def _load(rows: Redacted[list[Model]], names: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from .clients import clients
 from .exceptions import AltcraftError, ObjectNotFound
 from .mapping import ProfileMapping
 from .models import Batch, Delivery
-from .profiles import Outgoing, examine
+from .profiles import Outgoing, Problem, ask_consent, build_profiles
 
 __all__ = ["MAX_BATCH_SIZE", "Busy", "Report", "Synchronizer"]
 
@@ -125,16 +125,20 @@ class Synchronizer:
             self._send(matching, self._waiting.pop(matching))
 
     def _plan(self, rows: Redacted[list[Any]]) -> None:
+        count = len(rows)
         known = ledger.deliveries_of(self.mapping.label, [str(row.pk) for row in rows.reveal()])
-        examined = examine(self.mapping, rows)
-        for each in examined.outgoing:
-            self._sort(each, known.get(each.row))
-        for problem in examined.problems:
-            self._refuse(problem.row, problem.reason)
-        self.report.examined += len(rows)
-        self.report.without_consent += len(examined.without_consent)
-        self._withdraw([known[row] for row in examined.without_consent if row in known])
-        self._on_progress(len(rows))
+        consents = ask_consent(self.mapping, rows)
+        del rows
+        # First of all: a vault that fails must not keep a withdrawal from being done.
+        self._withdraw([known[row] for row in consents.missing if row in known])
+        for each in [*consents.problems, *build_profiles(self.mapping, consents.given)]:
+            if isinstance(each, Problem):
+                self._refuse(each.row, each.reason)
+            else:
+                self._sort(each, known.get(each.row))
+        self.report.examined += count
+        self.report.without_consent += len(consents.missing)
+        self._on_progress(count)
 
     def _sort(self, each: Outgoing, delivery: Delivery | None) -> None:
         if delivery is not None and delivery.batch_id is not None and not self.dry_run:
@@ -263,7 +267,8 @@ class Synchronizer:
         queryset = Redacted(self.mapping.with_related(self.mapping.get_queryset()))
         for some in ledger.slices(deliveries, CHUNK):
             rows = Redacted(list(queryset.reveal().filter(pk__in=[each.row for each in some])))
-            built.update({each.row: each for each in examine(self.mapping, rows).outgoing})
+            profiles = build_profiles(self.mapping, ask_consent(self.mapping, rows).given)
+            built.update({each.row: each for each in profiles if isinstance(each, Outgoing)})
         same = all(each.row in built and built[each.row].fingerprint == each.sent_fingerprint for each in deliveries)
         return [built[each.row] for each in deliveries] if same else None
 
