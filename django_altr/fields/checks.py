@@ -95,11 +95,11 @@ def _ordering(field: TokenizedField) -> Iterator[checks.CheckMessage]:
 
 
 def _vault(field: TokenizedField) -> Iterator[checks.CheckMessage]:
-    from ..backends import vaults
+    from ..backends import InvalidVaultError, vaults
 
     try:
         vault = vaults[field.vault]
-    except Exception:
+    except InvalidVaultError:
         yield _error(
             field,
             106,
