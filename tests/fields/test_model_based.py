@@ -287,7 +287,7 @@ class TwoTables(RuleBasedStateMachine):
 @pytest.mark.timeout(900)
 @pytest.mark.django_db
 def test_tokenized_table_is_the_plain_table(request):
-    examples = int(os.environ.get("ALTR_MODEL_EXAMPLES", "500"))
+    examples = int(os.environ.get("ALTR_MODEL_EXAMPLES", "50"))
     TwoTables.steps = 0
     run_state_machine_as_test(
         TwoTables,
