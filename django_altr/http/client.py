@@ -15,7 +15,7 @@ from typing import Protocol
 import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
-from urllib3.util import Retry
+from urllib3.util import Retry, Timeout
 
 from django_altr.exceptions import AltrError, RateLimited, ServiceUnavailable, VaultConnectionError, VaultTimeout
 from django_altr.redact import Redacted
@@ -27,7 +27,7 @@ from .deadline import Deadline, deadline_scope
 from .errors import clock_skew, error_of_answer, error_of_failure, is_permanent
 from .forks import reset_after_fork
 from .pacer import Pacer
-from .transport import new_session
+from .transport import VaultSession, new_session
 
 __all__ = ["Client", "Credentials", "Options"]
 
@@ -92,8 +92,9 @@ class Client:
         self._credentials = credentials
         self._clock = clock
         self._pacer = Pacer(options.rate_limit)
+        self._retry = Retry(total=options.retries, backoff_factor=options.backoff_factor, backoff_max=options.timeout)
         self._dates: tuple[str | None, datetime] | None = None
-        self._session: requests.Session | None = None
+        self._session: VaultSession | None = None
         self._lock = threading.Lock()
         reset_after_fork(self)
 
@@ -145,9 +146,7 @@ class Client:
             )
 
     def _try_repeatedly(self, call: Call, deadline: Deadline) -> Answer | AltrError:
-        retry = Retry(
-            total=self.options.retries, backoff_factor=self.options.backoff_factor, backoff_max=self.options.timeout
-        )
+        retry = self._retry
         while True:
             if not self._pacer.wait(deadline):
                 return self._paced_out(call)
@@ -193,16 +192,15 @@ class Client:
 
     def _send(self, call: Call, deadline: Deadline) -> Answer:
         with deadline_scope(deadline):
-            response = self._open_session().request(
+            response = self._open_session().exchange(
                 call.method,
-                self._location + call.path,
-                data=None if call.body is None else call.body.reveal(),
-                headers=dict(call.headers),
-                auth=self._credentials.for_resource(call.resource),
-                timeout=(deadline.timeout(self.options.connect_timeout), deadline.timeout()),
-                allow_redirects=False,
+                call.path,
+                None if call.body is None else call.body.reveal(),
+                call.headers,
+                self._credentials.for_resource(call.resource),
+                Timeout(connect=deadline.timeout(self.options.connect_timeout), read=deadline.timeout()),
             )
-            return Answer(response.status_code, response.headers, Redacted(response.content))
+            return Answer(response.status, response.headers, Redacted(response.data))
 
     def _judge(self, answer: Answer, call: Call) -> tuple[Answer | AltrError, bool, str | None]:
         if answer.status == 200 or answer.status in call.accepts:
@@ -226,7 +224,7 @@ class Client:
             f"{self.options.timeout:g} seconds. Send fewer requests at once."
         )
 
-    def _open_session(self) -> requests.Session:
+    def _open_session(self) -> VaultSession:
         if (session := self._session) is not None:
             return session
         with self._lock:
