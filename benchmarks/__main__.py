@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="Small sizes: only the assertions on counts mean something.")
+    parser.add_argument(
+        "--quick", action="store_true", help="Small sizes: only the assertions on counts mean something."
+    )
     parser.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS), help="Which experiments.")
     parser.add_argument("--no-peers", action="store_true", help="Install and run no peers.")
     parser.add_argument("--output", type=Path, default=ROOT / "var" / "benchmarks", help="Folder of results.json.")

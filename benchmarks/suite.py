@@ -100,9 +100,7 @@ def read_one(suite: Suite) -> None:
     work = f"CPU of reading {suite.rows:,} x 1"
     suite.report.add(ratio(f"{work}: ours / plain", samples["ours"], samples["plain"], "cpu"))
     for name in variants.keys() - {"plain", "ours"}:
-        suite.report.add(
-            ratio(f"{work}: {name} / ours", samples[name], samples["ours"], "cpu", target=2.5, sense=">=")
-        )
+        suite.report.add(ratio(f"{work}: {name} / ours", samples[name], samples["ours"], "cpu", target=2.5, sense=">="))
 
 
 def read_one_by_one(suite: Suite) -> None:
@@ -174,7 +172,9 @@ def bulk_create(suite: Suite) -> None:
         "ours": suite.ours("BulkCreateByBatch", batched, fields=1, rows=0, count=count, workers=16),
     }
     samples = suite.compare("bulk_create by PostBatch", variants, 20)
-    suite.report.add(ratio(f"{work}, PostBatch, 16 workers / bare threads", samples["ours"], samples["floor"], target=1.3))
+    suite.report.add(
+        ratio(f"{work}, PostBatch, 16 workers / bare threads", samples["ours"], samples["floor"], target=1.3)
+    )
 
 
 # The sandbox

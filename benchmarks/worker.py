@@ -1,7 +1,7 @@
 """One variant in a process of its own: ``python -m benchmarks.worker '{"work": "floors.Read", ...}'``.
 
-It says ``{"ready": ...}``, then does its work once for every line on stdin (a JSON value, the work's argument), and prints what
-that took.
+It says ``{"ready": ...}``, then does its work once for every line on stdin (a JSON value, the work's argument), and
+prints what that took.
 """
 
 from __future__ import annotations

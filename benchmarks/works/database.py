@@ -21,7 +21,9 @@ def configure(options: SimpleNamespace, **extra: Any) -> None:
         apps = ["django_altr"]
         extra["ALTR"] = {"default": vault(options)}
     settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": getattr(options, "database", ":memory:")}},
+        DATABASES={
+            "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": getattr(options, "database", ":memory:")}
+        },
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         INSTALLED_APPS=apps,
         SECRET_KEY="benchmark",

@@ -129,7 +129,9 @@ class ReadOneByOne(Plain):
         self.wire = Wire(self.options.url)
 
     def __call__(self) -> int:
-        return sum(len(self.wire.get_data(getattr(row, name))) for row in self.model.objects.all() for name in self.names)
+        return sum(
+            len(self.wire.get_data(getattr(row, name))) for row in self.model.objects.all() for name in self.names
+        )
 
 
 class PlainIterate(Plain):

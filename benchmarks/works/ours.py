@@ -166,4 +166,3 @@ def resident_megabytes() -> float:
     """Return the resident memory of this process (Linux)."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
-

@@ -48,5 +48,3 @@ class PutMany(Work):
         for number in range(self.options.count):
             self.wire.put_data(text(number), "benchmarks.Person.name")
         return int(self.options.count)
-
-
