@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike) and str(value) != ""
+
+
 def _is_pattern(value: object) -> bool:
     try:
         re.compile(value)  # type: ignore[call-overload]
@@ -79,6 +84,7 @@ OPTIONS: dict[str, Option] = {
     "breaker_reset": _SECONDS,
     "ca_bundle": Option(str, lambda value: isinstance(value, str) and value != "", "the path of a PEM file"),
     "token_pattern": Option(str, _is_pattern, "a regular expression"),
+    "journal": Option(str, _is_path, "the path of a directory that this process may write"),
 }
 
 

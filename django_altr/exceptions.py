@@ -31,7 +31,12 @@ __all__ = [
 
 
 class AltrError(Exception):
-    """The base class of every error that talking to a vault can raise."""
+    """The base class of every error that talking to a vault can raise.
+
+    ``stored_tokens``: where a write of several values failed, the reference tokens that the vault had made by then.
+    """
+
+    stored_tokens: tuple[str, ...] = ()
 
 
 class BadRequest(AltrError, ValueError):

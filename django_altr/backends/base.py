@@ -63,7 +63,7 @@ class BaseBackend:
     supports_delete: ClassVar[bool] = False
     #: What a reference token looks like; only used to catch plaintext that is about to be stored as a token.
     token_pattern: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z]+_[A-Za-z0-9+/=._~-]{16,}")
-    #: The names that OPTIONS may hold.
+    #: The names that OPTIONS may hold; every backend also takes "journal".
     known_options: ClassVar[frozenset[str]] = frozenset({"token_pattern"})
 
     def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
@@ -90,7 +90,7 @@ class BaseBackend:
     @classmethod
     def config_problems(cls, params: Redacted[Mapping[str, Any]]) -> list[Problem]:
         """Return what makes an entry of ``settings.ALTR`` unusable; the system checks report the same."""
-        return option_problems(params.reveal().get("OPTIONS") or {}, cls.known_options)
+        return option_problems(params.reveal().get("OPTIONS") or {}, cls.known_options | {"journal"})
 
     def tokenize_many(
         self,

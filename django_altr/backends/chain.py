@@ -63,7 +63,6 @@ class ChainBackend(RemoteBackend):
         del values
         self.check_values(texts, deterministic=deterministic)
         labels = self.labels(metadata, len(texts))
-        tokens: Tokens = {}
         if deterministic:
             return self._tokenize_equal(texts)
         batched: list[int] = []
@@ -73,16 +72,13 @@ class ChainBackend(RemoteBackend):
             (batched if small else single).append(position)
         jobs = [partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)]
         jobs += [partial(self._put_data, texts, position, labels[position]) for position in single]
-        self._workers.run(jobs, tokens.update)
+        tokens = self.store(jobs)
         return [tokens[position] for position in range(len(texts))]
 
     def _tokenize_equal(self, texts: Redacted[list[str]]) -> list[str]:
         """Ask for deterministic tokens: each distinct text once."""
         distinct = Redacted(list(dict.fromkeys(texts.reveal())))
-        tokens: Tokens = {}
-        self._workers.run(
-            [partial(self._post_batch, distinct, batch, True) for batch in self.pack(distinct)], tokens.update
-        )
+        tokens = self.store([partial(self._post_batch, distinct, batch, True) for batch in self.pack(distinct)])
         by_text = Redacted(dict(zip(distinct.reveal(), (tokens[i] for i in range(len(distinct))), strict=True)))
         return [by_text.reveal()[text] for text in texts.reveal()]
 

@@ -9,7 +9,7 @@ from json.encoder import encode_basestring
 from typing import Any, ClassVar, TypeVar
 
 from django_altr.conf import Problem
-from django_altr.exceptions import BatchTooLarge, InvalidResponse
+from django_altr.exceptions import AltrError, BatchTooLarge, InvalidResponse
 from django_altr.http import (
     Answer,
     BasicAuth,
@@ -115,6 +115,16 @@ class RemoteBackend(BaseBackend):
         else:
             logger.warning("The vault %r answers again.", self.alias)
         vault_state_changed.send_robust(sender=type(self), vault=self.alias, state=state)
+
+    def store(self, jobs: Iterable[Job[dict[int, str]]]) -> dict[int, str]:
+        """Do the writes; return position -> reference token. An error knows the tokens that were made before it."""
+        tokens: dict[int, str] = {}
+        try:
+            self._workers.run(jobs, tokens.update)
+        except AltrError as error:
+            error.stored_tokens = tuple(tokens.values())
+            raise
+        return tokens
 
     def gather(self, jobs: Iterable[Job[Redacted[dict[str, str]]]], order: Iterable[str]) -> dict[str, str]:
         """Do the reads; return token -> text in the given order."""

@@ -52,9 +52,7 @@ class TokenizationBackend(RemoteBackend):
         self.check_values(texts, deterministic=deterministic)
         # Ignored, and checked all the same: what another vault refuses is a mistake here, too.
         self.labels(metadata, len(texts))
-        tokens: Tokens = {}
-        jobs = [partial(self._tokenize, texts, batch, deterministic) for batch in self.pack(texts)]
-        self._workers.run(jobs, tokens.update)
+        tokens = self.store([partial(self._tokenize, texts, batch, deterministic) for batch in self.pack(texts)])
         return [tokens[position] for position in range(len(texts))]
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..backends.base import no_detokenization
 from ..exceptions import TokenErased
+from ..lifecycle.watch import is_watched, note_replaced
 from ..masks import mask_repr
 from ..redact import Redacted
 from .cells import BoundToken, Pending, Token, is_unloaded
@@ -295,6 +296,28 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         return str(value) if isinstance(value, str) else value
+
+    @property
+    def get_placeholder(self) -> Callable[[Any, Any, Any], str]:
+        """What Django 5.2 and 6.0 call for each value of a statement; only there where replaced tokens are noted."""
+        if not is_watched(self):
+            raise AttributeError("get_placeholder")
+        return self._noting_placeholder
+
+    @property
+    def get_placeholder_sql(self) -> Callable[[Any, Any, Any], tuple[str, Any]]:
+        """The same for Django 6.1."""
+        if not is_watched(self):
+            raise AttributeError("get_placeholder_sql")
+        return self._noting_placeholder_sql
+
+    def _noting_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        note_replaced(compiler)
+        return "%s"
+
+    def _noting_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> tuple[str, Any]:
+        note_replaced(compiler)
+        return compiler.compile(value) if hasattr(value, "as_sql") else ("%s", (value,))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         cell = getattr(model_instance, self.attname)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Model
 from django.db.models.signals import pre_save
 
+from ..lifecycle.journal import MADE, journal_of
 from .cells import Pending, Token
 from .rows import peers_of
 
@@ -105,10 +106,22 @@ class _Call:
         try:
             tokens = self._tokenize()
         except Exception as error:
+            self._record(getattr(error, "stored_tokens", ()))
             return error
+        self._record(tokens)
         for pending, token in zip(self.pendings, tokens, strict=True):
             pending.token = token
         return None
+
+    def _record(self, tokens: Sequence[str]) -> None:
+        """Put the new tokens into the vault's journal, if it has one, before a statement stores them."""
+        if tokens and (journal := journal_of(self.vault)) is not None:
+            labels: dict[str, list[str]] = defaultdict(list)
+            every = " or ".join(dict.fromkeys(str(pending.field) for pending in self.pendings))
+            exact = len(tokens) == len(self.pendings)
+            for position, token in enumerate(tokens):
+                labels[str(self.pendings[position].field) if exact else every].append(token)
+            journal.record(MADE, labels)
 
     def _tokenize(self) -> list[str]:
         from ..backends import vaults
