@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from django_altr.exceptions import TokenNotFound, ValueTooLarge
 from django_altr.http import Answer, Call, HmacAuth, Step
+from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
@@ -209,7 +210,7 @@ class ChainBackend(RemoteBackend):
 
     def _ask(self, name: str, token: str, suffix: str) -> Answer | None:
         """Ask for one token; return ``None`` if the vault does not know it, or it can be none."""
-        if not PATH_TOKEN.fullmatch(token) or token in (".", ".."):
+        if not PATH_TOKEN.fullmatch(token) or token in (".", "..") or is_erased(token):
             return None
         path, route = f"{SINGLE}{quote(token, safe='')}{suffix}", f"{SINGLE}:referenceToken{suffix}"
         answer = self._client.exchange(

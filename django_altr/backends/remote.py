@@ -22,6 +22,7 @@ from django_altr.http import (
     location_problem,
 )
 from django_altr.http import utcnow as now_in_utc
+from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 from django_altr.signals import vault_state_changed
 
@@ -156,7 +157,7 @@ class RemoteBackend(BaseBackend):
 
     def is_plausible(self, token: str) -> bool:
         """Tell whether a text may be sent as a reference token; others are unknown without asking."""
-        return 0 < len(token) <= MAX_TOKEN_LENGTH and token.isprintable()
+        return 0 < len(token) <= MAX_TOKEN_LENGTH and token.isprintable() and not is_erased(token)
 
     def read_batch(self, answer: Answer, call: str, count: int, *, inside: str | None = None) -> Redacted[list[Any]]:
         """Return the strings (or None, where the overflow flag allows it) of a batch's answer, by position.

@@ -17,12 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from ..backends.base import no_detokenization
 from ..exceptions import TokenErased
 from ..lifecycle.watch import is_watched, note_replaced
+from ..markers import is_erased
 from ..masks import mask_repr
 from ..redact import Redacted
 from .cells import BoundToken, Pending, Token, is_unloaded
 from .codecs import InvalidValue, clean, decode
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
-from .markers import is_erased
 from .reads import PlaintextAttribute, PrefetchTokenized, TokenCol, detokenize, load, token_reader
 from .rows import track_rows
 from .writes import tokenize_bulk_writes, tokenize_cells, tokenize_on_save, tokenized_fields, trusted_token

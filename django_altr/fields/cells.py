@@ -18,9 +18,9 @@ from django.db.models import Expression, Model
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from ..exceptions import TokenNotFound
+from ..markers import is_erased
 from ..redact import Redacted
 from .codecs import decode, encode
-from .markers import is_erased
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper

@@ -26,10 +26,10 @@ from django.db.models.functions import Cast, Coalesce
 from django.db.models.sql import Query
 from django.utils.asyncio import async_unsafe
 
+from ..markers import is_erased
 from ..masks import MASK, is_masking
 from ..signals import detokenized
 from .cells import Pending, Token, is_unloaded
-from .markers import is_erased
 from .rows import Peers, peers_of
 
 if TYPE_CHECKING:

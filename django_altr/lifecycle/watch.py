@@ -22,7 +22,7 @@ from django.db.models.signals import class_prepared, pre_delete
 from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
 from ..fields.cells import Pending, Token
-from ..fields.markers import is_erased
+from ..markers import is_erased
 from .journal import RELEASED, batches, journal_of
 from .release import release_after_commit
 
