@@ -214,7 +214,8 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         cell = getattr(obj, self.attname)
         if isinstance(cell, Pending) and cell.token is None:
             raise ValueError(f"{self} holds plaintext that is not saved yet. Save it before serializing it.")
-        return cell.token if isinstance(cell, Pending) else cell  # type: ignore[no-any-return]
+        token = cell.token if isinstance(cell, Pending) else cell
+        return str(token) if isinstance(token, str) else token  # type: ignore[no-any-return]
 
     def to_python(self, value: Any) -> Any:
         # Called with tokens (fixtures) and with plaintext (user input): it can interpret neither.

@@ -87,7 +87,8 @@ class Token(str):
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Token:
-        twin = Token(self, self._field, self._text, copy.deepcopy(self._value, memo))
+        value = self._value if self._value is _UNSET else copy.deepcopy(self._value, memo)
+        twin = Token(self, self._field, self._text, value)
         twin._missing = self._missing
         return twin
 

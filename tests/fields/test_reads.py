@@ -440,3 +440,9 @@ def test_signal_tells_what_was_read(vault, people):
 def test_str_of_each_row_costs_one_request(vault, people):
     assert [str(person) for person in people] == NAMES
     assert vault.reads == [30]
+
+
+def test_deep_copy_of_a_row_that_was_loaded_and_not_touched_yet(vault, people):
+    loaded = Person.objects.prefetch_related("name").first()
+    duplicate = copy.deepcopy(loaded)
+    assert duplicate.name == loaded.name

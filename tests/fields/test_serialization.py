@@ -73,3 +73,12 @@ def test_serializing_loaded_values_writes_tokens(vault, named):
     serializers.serialize("json", [named], stream=out)
     assert "Canary" not in out.getvalue()
     assert named.secret_token in out.getvalue()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_serializing_rows_that_were_read(vault, named, format):
+    read = list(Named.objects.prefetch_related("secret"))
+    assert read[0].secret
+    data = serializers.serialize(format, read)
+    assert str(read[0].secret_token) in str(data)
+    assert "Canary" not in str(data)
