@@ -123,6 +123,21 @@ def test_an_error_report_shows_nothing_in_clear(sandbox: Sandbox, platform: Altc
     assert_clean(html, "error report")
 
 
+def test_an_error_of_a_changed_profile_shows_nothing_in_clear(sync: Sync, sandbox: Sandbox, platform: Altcraft) -> None:
+    row = add()
+    sync()
+    row.email = f"2{EMAIL}"
+    row.save()
+    with sandbox.misbehave(route=IMPORT_BATCH, status=500):
+        try:
+            Synchronizer(registry[Subscriber]).run(Redacted(registry[Subscriber].get_queryset()))
+            reporter = None
+        except Exception as error:
+            reporter = ExceptionReporter(None, type(error), error, error.__traceback__)
+    assert reporter is not None
+    assert_clean(own_frames(reporter), "error report")
+
+
 def test_an_error_of_a_callable_shows_nothing_in_clear(
     platform: Altcraft, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,23 @@ def test_a_platform_that_refuses_the_empty_request_does_not_stop_the_run(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("code", [401, 500])
+@pytest.mark.parametrize("changed", [False, True], ids=["as it was", "changed"])
+def test_as_long_as_the_platform_does_not_tell_the_outcome_the_request_is_kept(
+    interrupted: list[Subscriber], sync: Sync, sandbox: Sandbox, platform: Altcraft, code: int, changed: bool
+) -> None:
+    request_id = Batch.objects.get().pk
+    if changed:
+        interrupted[0].email = "a@example.com"
+        interrupted[0].save()
+    with sandbox.misbehave(route=IMPORT_BATCH, body=f'{{"error": {code}}}'):
+        assert sync()[0] == 1
+    assert Batch.objects.get().pk == request_id
+    assert sync()[0] == 0
+    assert emails(platform) == [interrupted[0].email, "s1@example.com", "s2@example.com"]
+
+
+@pytest.mark.django_db
 def test_a_request_older_than_the_platforms_memory_is_sent_again_and_told(
     interrupted: Any,
     sync: Sync,
@@ -122,6 +139,25 @@ def test_a_request_older_than_the_platforms_memory_is_sent_again_and_told(
     assert sync()[0] == 0
     assert len(platform.profiles()) == 3
     assert "older than what Altcraft remembers" in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("changed", [False, True], ids=["as it was", "changed again"])
+@pytest.mark.parametrize("drop", ["before", "lost"])
+def test_an_interrupted_change_of_the_matching_value_goes_on(
+    sync: Sync, sandbox: Sandbox, platform: Altcraft, drop: str, changed: bool
+) -> None:
+    (row,) = subscribers(1)
+    sync()
+    row.email = "second@example.com"
+    row.save()
+    with sandbox.misbehave(route=IMPORT_BATCH, drop=drop):
+        assert sync()[0] == 1
+    if changed:
+        row.email = "third@example.com"
+        row.save()
+    assert sync()[0] == 0
+    assert emails(platform) == [row.email]
 
 
 @pytest.mark.django_db

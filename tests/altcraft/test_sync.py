@@ -175,6 +175,42 @@ def test_a_callable_that_fails_stops_no_other_and_its_message_is_not_shown(
     assert emails(platform) == ["s1@example.com"]
 
 
+def test_rows_are_matched_by_phone(sync: Sync, platform: Altcraft, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SubscriberProfile, "matching", "phone")
+    (row,) = subscribers(1, phone="+48 123 456 789")
+    subscribers(1)
+    code, _, err = sync()
+    assert code == 3
+    assert "The matching value (phones) is empty." in err
+    row.name = "Ada Lovelace"
+    row.save()
+    sync()
+    assert [(profile["_fname"], profile["phones"]) for profile in platform.profiles()] == [("Ada", ["+48 123 456 789"])]
+
+
+def test_phones_that_are_none_are_told(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SubscriberProfile, "matching", "phone")
+    monkeypatch.setattr(SubscriberProfile, "fields", {"phones": lambda row: 48123456789})
+    subscribers(1)
+    code, _, err = sync()
+    assert code == 3
+    assert "phones must be a phone number or a list" in err
+
+
+def test_rows_are_matched_by_a_field_of_ones_own(
+    sync: Sync, platform: Altcraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SubscriberProfile, "matching", "custom")
+    monkeypatch.setattr(SubscriberProfile, "matching_field", "crm_id")
+    monkeypatch.setattr(SubscriberProfile, "fields", {"crm_id": "id", "email": "email"})
+    (row,) = subscribers(1)
+    sync()
+    row.email = "new@example.com"
+    row.save()
+    assert sync()[0] == 0
+    assert [(profile["crm_id"], profile["email"]) for profile in platform.profiles()] == [(row.pk, "new@example.com")]
+
+
 # Consent and deletion
 
 

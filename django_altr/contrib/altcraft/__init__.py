@@ -13,7 +13,8 @@ In an app's ``altcraft.py``, which is found as ``admin.py`` is::
 
 from __future__ import annotations
 
-from .client import Answer, Client
+from .answers import Answer
+from .client import Client
 from .clients import clients
 from .mapping import AlreadyRegistered, NotRegistered, ProfileMapping, register, registry
 

@@ -6,17 +6,15 @@ what requests raises ends where it is caught.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
-from django.core.serializers.json import DjangoJSONEncoder
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
@@ -24,6 +22,7 @@ from urllib3.util import Retry
 
 from django_altr.redact import Redacted
 
+from .answers import Answer, encode, parse
 from .conf import OPTIONS
 from .exceptions import (
     AltcraftConnectionError,
@@ -35,7 +34,7 @@ from .exceptions import (
     error_for,
 )
 
-__all__ = ["Answer", "Client", "encode", "new_request_id"]
+__all__ = ["Client", "new_request_id"]
 
 logger = logging.getLogger("django_altr.altcraft")
 
@@ -44,35 +43,6 @@ PATH = "/api/v1.1/"
 READING = ("get", "list", "search", "count", "info")
 #: What a proxy before the platform answers when the platform is away.
 GATEWAY_STATUSES = frozenset({500, 502, 503, 504})
-DUPLICATE_HEADERS = ("Duplicate-Request", "X-Duplicate-Request")
-DUPLICATE_KEY_HEADERS = ("Duplicate-Key", "X-Duplicate-Key")
-
-
-class Answer(Mapping[str, Any]):
-    """A successful answer: its JSON object, read only. Its ``repr`` shows no values.
-
-    ``duplicate`` tells that the platform had applied a request with this Request-ID before and repeats its answer;
-    ``duplicate_key`` is how it knows that request.
-    """
-
-    __slots__ = ("_values", "duplicate", "duplicate_key")
-
-    def __init__(self, values: Redacted[dict[str, Any]], headers: Mapping[str, str]) -> None:
-        self._values = values
-        self.duplicate = _first(headers, DUPLICATE_HEADERS).lower() == "true"
-        self.duplicate_key = _first(headers, DUPLICATE_KEY_HEADERS)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values.reveal()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values.reveal())
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"<Answer{' to a duplicate' if self.duplicate else ''}: {', '.join(self)}>"
 
 
 class BearerAuth(AuthBase):
@@ -247,7 +217,7 @@ class Client:
 
     def _judge(self, method: str, response: Redacted[requests.Response]) -> Answer | AltcraftError:
         status = response.reveal().status_code
-        values = _parse(response)
+        values = parse(response)
         if values is None:
             if status in GATEWAY_STATUSES or status == 429:
                 kind = RequestLimitExceeded if status == 429 else InternalError
@@ -285,32 +255,6 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 def new_request_id() -> str:
     return str(uuid.uuid4())
-
-
-def encode(value: object) -> Redacted[bytes | None]:
-    """Return JSON in UTF-8, or the wrapper of ``None`` where the value cannot be written so.
-
-    Dates, times, decimals and UUIDs are written as Django does; keys are sorted, so equal values give equal bytes.
-    """
-    try:
-        text = json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, sort_keys=True, allow_nan=False)
-        return Redacted(text.encode())
-    except (TypeError, ValueError, RecursionError):
-        # The error may hold the value: it ends here.
-        return Redacted(None)
-
-
-def _parse(response: Redacted[requests.Response]) -> Redacted[dict[str, Any]] | None:
-    try:
-        values = json.loads(response.reveal().content)
-    except (ValueError, RecursionError):
-        return None
-    known = isinstance(values, dict) and isinstance(values.get("error"), int)
-    return Redacted(values) if known else None
-
-
-def _first(headers: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((headers[name] for name in names if name in headers), "")
 
 
 def _kind(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from django.db import connections, router, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from .client import Answer
+from .answers import Answer
 from .exceptions import InvalidAnswer, describe
 from .mapping import ProfileMapping
 from .models import Batch, Delivery

@@ -19,7 +19,7 @@ from django_altr.exceptions import AltrError, TokenNotFound
 from django_altr.fields import detokenize
 from django_altr.redact import Redacted
 
-from .client import encode
+from .answers import encode
 from .mapping import ProfileMapping
 
 __all__ = ["Consents", "Outgoing", "Problem", "ask_consent", "build_profiles"]
@@ -131,6 +131,8 @@ def _outgoing(mapping: ProfileMapping, row: str, profile: Redacted[dict[str, Any
     if encoded is None:
         return Problem(row, "A value of the profile cannot be written as JSON.")
     matching_value = Redacted(profile.reveal().get(mapping.matching_key or ""))
+    if mapping.matching == "phone" and not is_phones(matching_value.reveal()):
+        return Problem(row, "The profile field phones must be a phone number or a list of them.")
     target = [mapping.label, row, mapping.db_id, mapping.resource_id, mapping.matching, mapping.matching_key]
     return Outgoing(
         row=row,
@@ -140,6 +142,10 @@ def _outgoing(mapping: ProfileMapping, row: str, profile: Redacted[dict[str, Any
         has_matching_value=matching_value.reveal() not in (None, "", []),
         size=len(encoded),
     )
+
+
+def is_phones(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(phone, str) for phone in value))
 
 
 def _fingerprint(kind: str, target: Iterable[object], value: Redacted[Any]) -> str:

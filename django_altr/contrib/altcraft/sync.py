@@ -15,9 +15,8 @@ from django.utils import timezone
 from django_altr.redact import Redacted
 
 from . import ledger
-from .client import Answer
-from .clients import clients
-from .exceptions import AltcraftError, ObjectNotFound
+from .exceptions import AltcraftError
+from .exchange import CHUNK, Exchange, Outcome
 from .mapping import ProfileMapping
 from .models import Batch, Delivery
 from .profiles import Outgoing, Problem, ask_consent, build_profiles
@@ -26,15 +25,9 @@ __all__ = ["MAX_BATCH_SIZE", "Busy", "Report", "Synchronizer"]
 
 logger = logging.getLogger("django_altr.altcraft")
 
-#: Rows that are read and detokenized together: what a vault takes in one request.
-CHUNK = 1024
 #: The platform's advice for one request.
 MAX_BATCH_SIZE = 10_000
 MAX_BATCH_BYTES = 9_000_000
-#: Whole requests that are refused with these codes are refused because of their profiles.
-OF_PROFILES = frozenset({400, 409, 435, 441, 450})
-#: Answers that leave open whether the request was applied; ``None``: there was no answer.
-UNCERTAIN = frozenset({None, 429, 500})
 #: How long the platform remembers Request-IDs.
 MEMORY = timedelta(days=1)
 
@@ -85,6 +78,7 @@ class Synchronizer:
         self.patient = patient
         self.report = Report()
         self._on_problem, self._on_progress = on_problem, on_progress
+        self._exchange = Exchange(mapping)
         self._waiting: dict[str, list[Planned]] = defaultdict(list)
 
     def run(self, rows: Redacted[QuerySet[Any]]) -> Report:
@@ -191,9 +185,9 @@ class Synchronizer:
         batch, outgoing = ledger.claim_import(self.mapping, matching, [each for each, _ in planned], known)
         self.report.busy += len(planned) - len(outgoing)
         if batch is not None:
-            self._settle(batch, lambda: self._import(batch, outgoing))
+            self._settle(batch, lambda: self._exchange.send_profiles(batch, outgoing))
 
-    def _settle(self, batch: Batch, send: Callable[[], list[Delivery] | AltcraftError], patient: bool = False) -> None:
+    def _settle(self, batch: Batch, send: Callable[[], Outcome], patient: bool = False) -> None:
         with ledger.in_flight(batch, patient=patient) as mine:
             outcome = send() if mine else []
         if isinstance(outcome, AltcraftError):
@@ -211,37 +205,6 @@ class Synchronizer:
         else:
             self.report.delivered += 1
 
-    def _import(self, batch: Batch, outgoing: Sequence[Outgoing]) -> list[Delivery] | AltcraftError:
-        failure: AltcraftError
-        try:
-            return ledger.record_import(batch, self._request(batch, outgoing))
-        except AltcraftError as error:
-            failure = error
-        if failure.code in OF_PROFILES and failure.code is not None:
-            return ledger.record_refusal(batch, failure.code)
-        if failure.code not in UNCERTAIN:
-            ledger.release(batch)
-        return failure
-
-    def _request(self, batch: Batch, outgoing: Sequence[Outgoing]) -> Answer:
-        mapping = self.mapping
-        profiles = Redacted([self._item(batch, each) for each in outgoing])
-        if batch.matching == "profile_id":
-            for profile, delivery in zip(profiles.reveal(), ledger.claimed(batch), strict=True):
-                profile["profile_id"] = delivery.profile_id
-        extra = {"resource_id": mapping.resource_id} if mapping.resource_id is not None else {}
-        if batch.matching == "custom":
-            extra["field_name"] = mapping.matching_field  # type: ignore[assignment]
-        return clients[batch.using].import_batch(
-            profiles.reveal(), db_id=batch.db_id, matching=batch.matching, request_id=batch.request_id, **extra
-        )
-
-    def _item(self, batch: Batch, each: Outgoing) -> dict[str, Any]:
-        profile = dict(each.profile.reveal())
-        if batch.matching == "phone":
-            profile["phone"] = profile["phones"][0]
-        return profile
-
     # Going on after a kill
 
     def resume(self, batches: Iterable[Batch]) -> None:
@@ -249,48 +212,7 @@ class Synchronizer:
         for batch in list(batches):
             if batch.created < timezone.now() - MEMORY:
                 logger.warning("Request %s is older than what Altcraft remembers; it is sent again.", batch.pk)
-            self._settle(batch, lambda batch=batch: self._resume(batch), self.patient)  # type: ignore[misc]
-
-    def _resume(self, batch: Batch) -> list[Delivery] | AltcraftError:
-        deliveries = ledger.claimed(batch)
-        if not deliveries:
-            ledger.release(batch)
-            return []
-        if batch.method == Batch.Method.DELETE:
-            return self._delete(batch, deliveries[0])
-        outgoing = self._rebuild(deliveries)
-        return self._import(batch, outgoing) if outgoing is not None else self._ask(batch)
-
-    def _rebuild(self, deliveries: Sequence[Delivery]) -> list[Outgoing] | None:
-        """Return the profiles as they were sent, ``None`` if one of them is not what it was."""
-        built: dict[str, Outgoing] = {}
-        queryset = Redacted(self.mapping.with_related(self.mapping.get_queryset()))
-        for some in ledger.slices(deliveries, CHUNK):
-            rows = Redacted(list(queryset.reveal().filter(pk__in=[each.row for each in some])))
-            profiles = build_profiles(self.mapping, ask_consent(self.mapping, rows).given)
-            built.update({each.row: each for each in profiles if isinstance(each, Outgoing)})
-        same = all(each.row in built and built[each.row].fingerprint == each.sent_fingerprint for each in deliveries)
-        return [built[each.row] for each in deliveries] if same else None
-
-    def _ask(self, batch: Batch) -> list[Delivery] | AltcraftError:
-        """Find out whether a request was applied whose profiles changed meanwhile, without applying anything.
-
-        The platform repeats its answer to a Request-ID that it knows, whatever the body. If it does not know it, the
-        empty request takes the Request-ID, and the profiles are sent as they are now, under another one.
-        """
-        failure: AltcraftError
-        try:
-            answer = self._request(batch, [])
-            if answer.duplicate:
-                return ledger.record_import(batch, answer)
-            ledger.release(batch)
-            return []
-        except AltcraftError as error:
-            failure = error
-        if failure.code in OF_PROFILES:
-            ledger.release(batch)
-            return []
-        return failure
+            self._settle(batch, lambda batch=batch: self._exchange.repeat(batch), self.patient)  # type: ignore[misc]
 
     # Deleting
 
@@ -317,23 +239,7 @@ class Synchronizer:
             elif not delivery.profile_id or ledger.is_shared(delivery):
                 ledger.record_without_request(delivery)
             elif (batch := ledger.claim_deletion(self.mapping, delivery)) is not None:
-                self._settle(batch, lambda batch=batch, it=delivery: self._delete(batch, it))  # type: ignore[misc]
-
-    def _delete(self, batch: Batch, delivery: Delivery) -> list[Delivery] | AltcraftError:
-        failure: AltcraftError
-        try:
-            clients[batch.using].delete_profile(
-                db_id=batch.db_id,
-                matching="profile_id",
-                profile_id=delivery.profile_id,
-                request_id=batch.request_id,
-            )
-            return ledger.record_deletion(batch)
-        except ObjectNotFound:
-            return ledger.record_deletion(batch)
-        except AltcraftError as error:
-            failure = error
-        return failure if failure.code in UNCERTAIN else ledger.record_refusal(batch, failure.code or 0)
+                self._settle(batch, lambda batch=batch, it=delivery: self._exchange.send_deletion(batch, it))  # type: ignore[misc]
 
 
 def is_delivered(each: Outgoing, delivery: Delivery | None) -> bool:
