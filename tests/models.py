@@ -208,7 +208,7 @@ class Subscriber(models.Model):
         return f"{self.name} <{self.email}>"  # as careless as people are
 
 
-class Patient(models.Model):
+class Chart(models.Model):
     """With its history kept by django-simple-history."""
 
     name = TokenizedField(models.CharField(max_length=100))

@@ -6,52 +6,52 @@ import pytest
 
 from django_altr.exceptions import ServiceUnavailable
 from tests.fields.conftest import column
-from tests.models import Patient
+from tests.models import Chart
 
 
 @pytest.fixture
-def patient(vault):
-    patient = Patient.objects.create(name="Ada", file={"a": [1]})
+def chart(vault):
+    chart = Chart.objects.create(name="Ada", file={"a": [1]})
     vault.forget()
-    return patient
+    return chart
 
 
-def test_history_row_holds_the_tokens_of_the_row(vault, patient):
-    record = patient.history.get()
-    assert (record.name_token, record.file_token) == (patient.name_token, patient.file_token)
-    assert column(Patient.history.model, "name") == [patient.name_token]
+def test_history_row_holds_the_tokens_of_the_row(vault, chart):
+    record = chart.history.get()
+    assert (record.name_token, record.file_token) == (chart.name_token, chart.file_token)
+    assert column(Chart.history.model, "name") == [chart.name_token]
     assert vault.backend.calls == []
 
 
-def test_change_adds_a_row_and_one_write(vault, patient):
-    patient.name = "Grace"
-    patient.save()
+def test_change_adds_a_row_and_one_write(vault, chart):
+    chart.name = "Grace"
+    chart.save()
     assert vault.backend.calls == [("tokenize", 1)]
-    newest, oldest = patient.history.all()
-    assert (newest.name_token, oldest.name_token) == (patient.name_token, column(Patient.history.model, "name")[0])
+    newest, oldest = chart.history.all()
+    assert (newest.name_token, oldest.name_token) == (chart.name_token, column(Chart.history.model, "name")[0])
     vault.forget()
-    assert [record.name for record in patient.history.all()] == ["Grace", "Ada"]
+    assert [record.name for record in chart.history.all()] == ["Grace", "Ada"]
     assert vault.reads == [2]
 
 
-def test_row_that_was_only_queried_is_recorded_without_a_read(vault, patient):
-    patient = Patient.objects.get()
-    patient.ward = "7"
+def test_row_that_was_only_queried_is_recorded_without_a_read(vault, chart):
+    chart = Chart.objects.get()
+    chart.ward = "7"
     vault.fail_with(ServiceUnavailable("down"))
-    patient.save()
-    patient.delete()
+    chart.save()
+    chart.delete()
     assert vault.backend.calls == []
-    assert len(set(column(Patient.history.model, "name"))) == 1
+    assert len(set(column(Chart.history.model, "name"))) == 1
 
 
-def test_differences_are_of_tokens_and_read_nothing(vault, patient):
-    old = str(patient.name_token)
-    patient.name = "Grace"
-    patient.save()
+def test_differences_are_of_tokens_and_read_nothing(vault, chart):
+    old = str(chart.name_token)
+    chart.name = "Grace"
+    chart.save()
     vault.forget()
-    newest, oldest = patient.history.all()
+    newest, oldest = chart.history.all()
     delta = newest.diff_against(oldest)
-    assert [(change.field, change.old, change.new) for change in delta.changes] == [("name", old, patient.name_token)]
+    assert [(change.field, change.old, change.new) for change in delta.changes] == [("name", old, chart.name_token)]
     assert "Ada" not in repr(delta) and "Grace" not in repr(delta)
     assert vault.backend.calls == []
     assert [getattr(record, delta.changed_fields[0]) for record in (oldest, newest)] == ["Ada", "Grace"]
@@ -59,48 +59,48 @@ def test_differences_are_of_tokens_and_read_nothing(vault, patient):
 
 
 def test_fields_of_the_history_are_called_as_in_the_model():
-    field = Patient.history.model._meta.get_field("name")
+    field = Chart.history.model._meta.get_field("name")
     assert (field.attname, field.column, field.base_field.name) == ("name_token", "name", "name")
-    assert Patient._meta.get_field("name").base_field.model is Patient
+    assert Chart._meta.get_field("name").base_field.model is Chart
 
 
-def test_record_becomes_the_row_again(vault, patient):
-    token = str(patient.name_token)
-    patient.name = "Grace"
-    patient.save()
+def test_record_becomes_the_row_again(vault, chart):
+    token = str(chart.name_token)
+    chart.name = "Grace"
+    chart.save()
     vault.forget()
-    patient.history.earliest().instance.save()
+    chart.history.earliest().instance.save()
     assert vault.writes == []
-    assert Patient.objects.get().name_token == token
+    assert Chart.objects.get().name_token == token
 
 
-def test_instance_of_a_record_and_as_of(vault, patient):
-    record = patient.history.get()
+def test_instance_of_a_record_and_as_of(vault, chart):
+    record = chart.history.get()
     assert record.instance.name == "Ada"
-    assert patient.history.as_of(record.history_date).name == "Ada"
+    assert chart.history.as_of(record.history_date).name == "Ada"
 
 
 def test_bulk_create_with_history(vault):
     from simple_history.utils import bulk_create_with_history
 
-    bulk_create_with_history([Patient(name=str(number)) for number in range(3)], Patient)
+    bulk_create_with_history([Chart(name=str(number)) for number in range(3)], Chart)
     assert vault.writes == [3]
-    assert column(Patient.history.model, "name") == column(Patient, "name")
+    assert column(Chart.history.model, "name") == column(Chart, "name")
 
 
-def test_bulk_update_with_history(vault, patient):
+def test_bulk_update_with_history(vault, chart):
     from simple_history.utils import bulk_update_with_history
 
-    patient.name = "Grace"
-    bulk_update_with_history([patient], Patient, ["name"])
+    chart.name = "Grace"
+    bulk_update_with_history([chart], Chart, ["name"])
     assert vault.writes == [1]
-    assert patient.history.latest().name_token == patient.name_token
+    assert chart.history.latest().name_token == chart.name_token
 
 
-def test_history_of_an_updated_row_that_fails_changes_nothing(vault, patient):
-    patient.name = "Grace"
+def test_history_of_an_updated_row_that_fails_changes_nothing(vault, chart):
+    chart.name = "Grace"
     vault.fail_with(ServiceUnavailable("down"))
     with pytest.raises(ServiceUnavailable):
-        patient.save()
+        chart.save()
     vault.fail_with(None)
-    assert [record.name for record in patient.history.all()] == ["Ada"]
+    assert [record.name for record in chart.history.all()] == ["Ada"]

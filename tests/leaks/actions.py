@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.http import HttpRequest, HttpResponse
 
-from tests.models import Account, Bare, Patient, Person
+from tests.models import Account, Bare, Chart, Person
 
 from .conftest import PLAINTEXT
 
@@ -29,9 +29,9 @@ def fill() -> Person:
     Person.objects.bulk_update([person], ["name"])
     Account.objects.create(iban=PLAINTEXT.text, note=PLAINTEXT.text * 300)
     Bare.objects.create(value=PLAINTEXT.text)
-    patient = Patient.objects.create(name=PLAINTEXT.text, file={PLAINTEXT.text: [PLAINTEXT.text]})
-    patient.ward = "7"
-    patient.save()
+    chart = Chart.objects.create(name=PLAINTEXT.text, file={PLAINTEXT.text: [PLAINTEXT.text]})
+    chart.ward = "7"
+    chart.save()
     return person
 
 
@@ -44,7 +44,7 @@ def read_all() -> list[Person]:
     assert Account.objects.get(iban=PLAINTEXT.text).note
     assert Account.objects.filter(iban__in=[PLAINTEXT.text, "x"]).count() == 1
     assert Bare.objects.get().value == PLAINTEXT.text
-    assert [record.name for record in Patient.history.all()] == [PLAINTEXT.text] * 2
+    assert [record.name for record in Chart.history.all()] == [PLAINTEXT.text] * 2
     return people
 
 
@@ -54,7 +54,7 @@ def fail_reading(request: HttpRequest) -> HttpResponse:
 
 
 def fail_writing(request: HttpRequest) -> HttpResponse:
-    person = read_all()[-1]
+    person = Person.objects.prefetch_related("name", "ssn").last()
     form = PersonForm(instance=person)
     person.name, person.ssn = PLAINTEXT.text + "!", PLAINTEXT.text + "?"
     assert form.as_p()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pprint import pformat
 from types import TracebackType
 
+from django_altr import vaults
+
 from .canary import Canary
 
 __all__ = ["leaks_in"]
@@ -40,7 +42,8 @@ def _locals(tb: TracebackType | None, everywhere: bool) -> Iterator[tuple[str, s
 
 def _shown(value: object) -> str:
     """Show a value as error reports do; and one level of what it holds, as some do."""
-    inside = vars(value) if hasattr(value, "__dict__") else ""
+    # The handler has settings.ALTR, which every process holds in plain sight.
+    inside = vars(value) if hasattr(value, "__dict__") and value is not vaults else ""
     return f"{pformat(value)} {pformat(inside)}"
 
 
