@@ -219,3 +219,58 @@ class Chart(models.Model):
 
     def __str__(self) -> str:
         return str(self.name)
+
+
+class Wallet(models.Model):
+    """Values that end with their rows."""
+
+    card = TokenizedField(models.CharField(max_length=30, null=True), on_delete="delete")
+    pin = TokenizedField(models.CharField(max_length=30, null=True), on_delete="delete", deterministic=True)
+    note = TokenizedField(models.TextField(null=True))
+    label = models.CharField(max_length=20, unique=True, null=True)
+    active = models.BooleanField(default=True)
+
+
+class Ticket(models.Model):
+    wallet = models.ForeignKey(Wallet, models.CASCADE)
+    seat = TokenizedField(models.CharField(max_length=30), on_delete="delete")
+
+
+class Party(models.Model):
+    phone = TokenizedField(models.CharField(max_length=30), on_delete="delete")
+
+
+class Company(Party):
+    tax_id = TokenizedField(models.CharField(max_length=30), on_delete="delete")
+
+
+class PartyProxy(Party):
+    class Meta:
+        proxy = True
+
+
+class ActiveManager(models.Manager["Patient"]):
+    def get_queryset(self) -> models.QuerySet[Patient]:
+        return super().get_queryset().filter(hidden=False)
+
+
+class Patient(models.Model):
+    """Somebody who may ask to be forgotten; hidden rows are the default manager's secret."""
+
+    name = TokenizedField(models.CharField(max_length=100), erased="(erased)")
+    ssn = TokenizedField(models.CharField(max_length=20, null=True))
+    iban = TokenizedField(models.CharField(max_length=34, null=True, unique=True), deterministic=True)
+    hidden = models.BooleanField(default=False)
+
+    objects = ActiveManager()
+
+    class Meta:
+        base_manager_name = "objects"
+
+
+class Split(models.Model):
+    """Values in two vaults."""
+
+    home = TokenizedField(models.CharField(max_length=30, null=True), metadata=None)
+    away = TokenizedField(models.CharField(max_length=30, null=True), vault="second", metadata=None)
+    far = TokenizedField(models.CharField(max_length=30, null=True), vault="second", metadata=None)

@@ -49,7 +49,10 @@ TEMPLATES = [
 ROOT_URLCONF = "tests.urls"
 STATIC_URL = "static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-ALTR = {"default": {"BACKEND": "django_altr.backends.locmem.LocMemBackend"}}
+ALTR = {
+    "default": {"BACKEND": "django_altr.backends.locmem.LocMemBackend"},
+    "second": {"BACKEND": "django_altr.backends.locmem.LocMemBackend"},
+}
 ALTCRAFT = {"default": {"URL": "http://127.0.0.1:9", "TOKEN": "a-token-of-nobody"}}
 # The models of the suite have no migrations, and some point to users: all their tables are made together.
 MIGRATION_MODULES = dict.fromkeys(["admin", "auth", "contenttypes", "sessions"])
