@@ -85,7 +85,7 @@ class ChainBackend(RemoteBackend):
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
         self.check_detokenization_allowed()
-        wanted = [token for token in dict.fromkeys(map(str.__str__, tokens)) if self.is_plausible(token)]
+        wanted = self.plausible(tokens)
         return self.gather(self._reads(wanted), wanted)
 
     def metadata(self, token: str) -> str | None:
@@ -165,10 +165,15 @@ class ChainBackend(RemoteBackend):
         if answer.status in TOO_LARGE:
             return Step(Redacted({}), self._split(tokens))
         texts = self.read_batch(answer, "GetBatch", len(tokens))
+        large = [token for token, text in zip(tokens, texts.reveal(), strict=True) if text is None]
         # What is no token comes back as it is.
-        pairs = Redacted({token: text for token, text in zip(tokens, texts.reveal(), strict=True) if text != token})
-        large = [token for token, text in pairs.reveal().items() if text is None]
-        found: Texts = Redacted({token: text for token, text in pairs.reveal().items() if text is not None})
+        found: Texts = Redacted(
+            {
+                token: text
+                for token, text in zip(tokens, texts.reveal(), strict=True)
+                if text is not None and text != token
+            }
+        )
         return Step(found, [partial(self._get_data, token) for token in large])
 
     def _without_unknown(self, tokens: list[str], answer: Answer) -> list[partial[Step[Texts]]]:

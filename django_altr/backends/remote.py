@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring
+from operator import add
 from typing import Any, ClassVar, TypeVar
 
 from django_altr.conf import Problem
@@ -129,16 +130,27 @@ class RemoteBackend(BaseBackend):
 
     def gather(self, jobs: Iterable[Job[Redacted[dict[str, str]]]], order: Iterable[str]) -> dict[str, str]:
         """Do the reads; return token -> text in the given order."""
-        texts: Redacted[dict[str, str]] = Redacted({})
+        # The keys are there from the start, so that the order is the one asked for.
+        texts: Redacted[dict[str, str | None]] = Redacted(dict.fromkeys(order))
         self._workers.run(jobs, lambda found: texts.reveal().update(found.reveal()))
-        found = texts.reveal()
-        return {token: found[token] for token in order if token in found}
+        return {token: text for token, text in texts.reveal().items() if text is not None}
 
     def pack(self, texts: Redacted[list[str]], positions: Iterable[int] | None = None) -> Iterator[list[int]]:
         """Group positions of the texts into batches within the vault's limits."""
+        waiting = list(range(len(texts)) if positions is None else positions)
+        if self._fits_any_batch(texts):
+            return (waiting[start : start + self.max_values] for start in range(0, len(waiting), self.max_values))
+        return self._pack_by_size(texts, waiting)
+
+    def _fits_any_batch(self, texts: Redacted[list[str]]) -> bool:
+        """Tell whether as many values as a batch may have are within its size, even if JSON escapes every character."""
+        longest = max(map(len, texts.reveal()), default=0)
+        return (longest * LONGEST_ESCAPE + len('""') + FRAMING) * self.max_values < self.max_batch_bytes
+
+    def _pack_by_size(self, texts: Redacted[list[str]], positions: Iterable[int]) -> Iterator[list[int]]:
         batch: list[int] = []
         size = 2
-        for position in range(len(texts)) if positions is None else positions:
+        for position in positions:
             added = len(_encode(texts, position)) + FRAMING
             if batch and (len(batch) == self.max_values or size + added > self.max_batch_bytes):
                 yield batch
@@ -155,9 +167,12 @@ class RemoteBackend(BaseBackend):
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
 
-    def is_plausible(self, token: str) -> bool:
-        """Tell whether a text may be sent as a reference token; others are unknown without asking."""
-        return 0 < len(token) <= MAX_TOKEN_LENGTH and token.isprintable() and not is_erased(token)
+    def plausible(self, tokens: Iterable[str]) -> list[str]:
+        """Return, each once, the texts that may be sent as a reference token; others are unknown without asking."""
+        texts = dict.fromkeys(map(str.__str__, tokens))
+        return [
+            text for text in texts if 0 < len(text) <= MAX_TOKEN_LENGTH and text.isprintable() and not is_erased(text)
+        ]
 
     def read_batch(self, answer: Answer, call: str, count: int, *, inside: str | None = None) -> Redacted[list[Any]]:
         """Return the strings (or None, where the overflow flag allows it) of a batch's answer, by position.
@@ -170,7 +185,7 @@ class RemoteBackend(BaseBackend):
             values = Redacted(_get(values.reveal(), inside))
         if problem := _problem_of(values.reveal(), count, answer.flag("X-Overflow-Data")):
             raise self.invalid(call, problem)
-        return Redacted([values.reveal()[str(position)] for position in range(count)])  # type: ignore[index]
+        return Redacted(list(map(values.reveal().__getitem__, NAMES[:count])))  # type: ignore[index]
 
     def invalid(self, call: str, problem: str) -> InvalidResponse:
         return InvalidResponse(
@@ -179,8 +194,13 @@ class RemoteBackend(BaseBackend):
         )
 
 
-#: Bytes around a value in a batch: key of up to four digits, quotes, colon and comma.
+#: Bytes around a value in a batch: key of up to four digits, its quotes, colon and comma.
 FRAMING = len('"4095":,')
+#: Bytes of the longest escape of one character in JSON: ``\u0000``.
+LONGEST_ESCAPE = 6
+#: The keys of a batch: "0", "1", ... (positions, for a token as key costs 1.3 times as much), and as JSON begins with.
+NAMES = tuple(map(str, range(4096)))
+KEYS = tuple(f'"{name}":' for name in NAMES)
 
 
 def _encode(texts: Redacted[list[str]], position: int) -> bytes:
@@ -189,8 +209,9 @@ def _encode(texts: Redacted[list[str]], position: int) -> bytes:
 
 def batch_body(texts: Redacted[list[str]], positions: Sequence[int]) -> Redacted[bytes]:
     """Return the JSON object of a batch with positional keys: "0", "1", ..."""
-    entries = (b'"%d":%s' % (key, _encode(texts, position)) for key, position in enumerate(positions))
-    return Redacted(b"{%s}" % b",".join(entries))
+    # Chains of functions in C: half the time of a loop, and no variable here holds a text.
+    values = map(encode_basestring, map(texts.reveal().__getitem__, positions))
+    return Redacted(f"{{{','.join(map(add, KEYS, values))}}}".encode())
 
 
 def _get(answer: object, key: str) -> object:
@@ -202,9 +223,9 @@ def _problem_of(values: object, count: int, overflow: bool) -> str | None:
         return "something that is no JSON"
     if not isinstance(values, dict):
         return "JSON that is no object"
-    if len(values) != count or any(str(position) not in values for position in range(count)):
+    if len(values) != count or not all(map(values.__contains__, NAMES[:count])):
         return f"other keys than the {count} that were sent"
-    if not all(value is None or isinstance(value, str) for value in values.values()):
+    if not {str, type(None)}.issuperset(map(type, values.values())):
         return "values that are no text"
     if not overflow and None in values.values():
         return "a null without the overflow flag"

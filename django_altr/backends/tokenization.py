@@ -65,7 +65,7 @@ class TokenizationBackend(RemoteBackend):
         self._workers.run(jobs, lambda nothing: None)
 
     def _batches(self, tokens: Iterable[str]) -> list[list[str]]:
-        wanted = [token for token in dict.fromkeys(map(str.__str__, tokens)) if self.is_plausible(token)]
+        wanted = self.plausible(tokens)
         return [[wanted[position] for position in batch] for batch in self.pack(Redacted(wanted))]
 
     def _tokenize(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:

@@ -48,7 +48,7 @@ class Workers:
         finished: SimpleQueue[Future[Step[T]]] = SimpleQueue()
         try:
             while waiting or running:
-                if len(waiting) == 1 and not running:
+                if not running and (len(waiting) == 1 or self._width == 1):
                     step = waiting.popleft()()
                 else:
                     self._start(waiting, running, finished)
