@@ -13,7 +13,7 @@ ARGS       ?=
 RUN_OPTIONS = --customers $(CUSTOMERS) --port $(PORT) --vault-port $(VAULT_PORT) $(if $(CSV),--csv "$(CSV)") $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint docs lock bench bench-quick soak clean
+.PHONY: help run test test-all lint docs lock bench bench-quick leaks soak clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ bench: $(VENV)/dev.stamp  ## the benchmarks, beside a bare floor and the peers (
 
 bench-quick: $(VENV)/dev.stamp  ## the assertions on counts of the benchmarks (under 2 minutes)
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+leaks: $(VENV)/dev.stamp  ## search every sink for a canary; write the table of the documentation
+	$(BIN)/python -m pytest tests/leaks -q --leaks-table docs/leaks-table.md $(ARGS)
 
 soak: $(VENV)/dev.stamp  ## the long tests under load and faults (minutes)
 	$(BIN)/python -m pytest -m soak -p no:randomly --timeout 1800 $(ARGS)

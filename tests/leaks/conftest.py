@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if path := session.config.getoption("--leaks-table"):
+    if path := session.config.getoption("--leaks-table", default=None):
         write_table(path, session.config.stash[_FOUND])
 
 
