@@ -84,7 +84,9 @@ class PlaintextIn(In):
 
     def get_prep_lookup(self) -> Any:
         if not self.rhs_is_direct_value():
-            return super().get_prep_lookup()
+            prepared = super().get_prep_lookup()
+            _check_comparable(self)
+            return prepared
         return [_sought(self, value) for value in self.rhs]
 
     def get_db_prep_lookup(self, value: Any, connection: Any) -> Any:
@@ -101,7 +103,9 @@ def _same_tokens(field: TokenizedField, other: Any) -> bool:
 
 
 def _column_field(expression: Any) -> Any:
-    return getattr(expression, "target", None) if isinstance(expression, Col) else None
+    if isinstance(expression, Col):
+        return expression.target
+    return expression.output_field if isinstance(expression, Subquery | Query) else None
 
 
 def check_stores_tokens(field: TokenizedField, expression: Any) -> None:

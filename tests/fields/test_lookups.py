@@ -71,6 +71,15 @@ def test_join_with_a_field_of_other_tokens_is_refused(vault, account):
         list(Account.objects.filter(iban=F("note")))
     with pytest.raises(FieldError, match="cannot be compared"):
         list(Account.objects.filter(iban=F("balance")))
+    with pytest.raises(FieldError, match="cannot be compared"):
+        list(Account.objects.filter(iban__in=Person.objects.values("name")))
+    with pytest.raises(FieldError, match="cannot be compared"):
+        list(Account.objects.filter(iban=Payee.objects.values("label")[:1]))
+
+
+def test_subquery_of_equal_tokens_is_compared(vault, account):
+    Payee.objects.create(iban="DE1")
+    assert Account.objects.get(iban=Payee.objects.values("iban")[:1]) == account
 
 
 def test_lookup_by_a_value_expression(vault, account):
