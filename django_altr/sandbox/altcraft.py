@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
@@ -17,9 +15,10 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
+from .altcraft_profiles import TEXTS, Code, Profiles
 from .wire import Request, Response, Route, dump
 
-__all__ = ["DEFAULT_TOKEN", "Altcraft", "ApiToken", "Code"]
+__all__ = ["DEFAULT_TOKEN", "Altcraft", "ApiToken"]
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - it protects nothing: the sandbox is for development
 BASE = "/api/v1.1/"
@@ -27,47 +26,11 @@ BASE = "/api/v1.1/"
 MEMORY = 24 * 60 * 60
 #: The headers that count, besides the body, for a request without a Request-ID.
 CHECKED_HEADERS = ("Content-Type", "Authorization")
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-PHONE = re.compile(r"\+?[0-9 ()-]{5,30}")
-
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS altcraft_profile (
-    id TEXT PRIMARY KEY, db_id INTEGER NOT NULL, grp TEXT NOT NULL, email TEXT, data TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS altcraft_profile_email ON altcraft_profile (db_id, email);
-CREATE TABLE IF NOT EXISTS altcraft_phone (profile TEXT NOT NULL, db_id INTEGER NOT NULL, phone TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS altcraft_phone_phone ON altcraft_phone (db_id, phone);
-CREATE INDEX IF NOT EXISTS altcraft_phone_profile ON altcraft_phone (profile);
 CREATE TABLE IF NOT EXISTS altcraft_request (
     key TEXT PRIMARY KEY, request_id TEXT, method TEXT, answer BLOB NOT NULL, time REAL NOT NULL, seen INTEGER NOT NULL
 );
 """
-
-TEXTS = {
-    0: "Successful operation",
-    400: "Incorrect request",
-    401: "API token required",
-    402: "Tariff limit reached",
-    403: "No rights for this action",
-    404: "The object is not found in the token vision zone",
-    409: "Another record with the same unique attributes already exists",
-    413: "The database is not available in the selected resource",
-    415: "Requested Content-Type is not supported",
-    429: "The number of requests set in the configuration file has been exceeded",
-    435: "Ambiguous search, there are several objects with given attributes",
-    441: "The object belongs to another group",
-    450: "Request validation error",
-    500: "Internal service error",
-    501: "The method does not exist",
-}
-
-
-class Code(Exception):
-    """An answer with an error code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(TEXTS[code])
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +59,7 @@ class Altcraft:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
+        self._profiles = Profiles(self._db)
         self._defaults()
 
     def _defaults(self) -> None:
@@ -127,8 +91,8 @@ class Altcraft:
     def clear(self) -> None:
         """Forget every profile, request and setting."""
         with self._lock:
-            for table in ("profile", "phone", "request"):
-                self._db.execute(f"DELETE FROM altcraft_{table}")  # noqa: S608
+            self._profiles.clear()
+            self._db.execute("DELETE FROM altcraft_request")
         self._defaults()
 
     def close(self) -> None:
@@ -139,10 +103,8 @@ class Altcraft:
 
     def profiles(self, db_id: int | None = None) -> list[dict[str, Any]]:
         """Return the profiles, each with its ``id``, in the order added."""
-        where, values = ("", ()) if db_id is None else (" WHERE db_id = ?", (db_id,))
         with self._lock:
-            rows = self._db.execute(f"SELECT id, data FROM altcraft_profile{where} ORDER BY rowid", values).fetchall()  # noqa: S608
-        return [{"id": profile, **json.loads(data)} for profile, data in rows]
+            return self._profiles.all(db_id)
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the modifying requests that were applied, in order; ``seen`` counts the repetitions too."""
@@ -260,113 +222,29 @@ class Altcraft:
             return {"error": error.code, "error_text": str(error)}
         return {"error": 0, "error_text": TEXTS[0], "profile_id": profile}
 
+    def _put(
+        self, db_id: int, params: Mapping[str, Any], where: Mapping[str, Any], data: dict[str, Any], token: ApiToken
+    ) -> str:
+        return self._profiles.put(db_id, params, where, data, token.group, self.tariff)
+
     def _delete(self, params: dict[str, Any], token: ApiToken) -> dict[str, Any]:
-        profile = self._one(self._database(params), params, params, token)
-        self._db.execute("DELETE FROM altcraft_profile WHERE id = ?", [profile])
-        self._db.execute("DELETE FROM altcraft_phone WHERE profile = ?", [profile])
+        profile = self._profiles.one(self._database(params), params, token.group)
+        self._profiles.delete(profile)
         return {"data": {"profile_id": profile}}
 
     def _get(self, params: dict[str, Any], token: ApiToken) -> dict[str, Any]:
-        profile = self._one(self._database(params), params, params, token)
-        (data,) = self._db.execute("SELECT data FROM altcraft_profile WHERE id = ?", [profile]).fetchone()
-        return {"id": profile, "data": json.loads(data)}
+        profile = self._profiles.one(self._database(params), params, token.group)
+        return {"id": profile, "data": self._profiles.get(profile)}
 
     def _missing(self, params: dict[str, Any], token: ApiToken) -> dict[str, Any]:
         raise Code(501)
 
-    # Profiles
-
     def _database(self, params: Mapping[str, Any]) -> int:
         db_id, resource = params.get("db_id"), params.get("resource_id")
-        if not isinstance(db_id, int) or isinstance(db_id, bool):
+        if not isinstance(db_id, int) or isinstance(db_id, bool) or not isinstance(resource, int | None):
             raise Code(400)
         if db_id not in self.databases:
             raise Code(404)
         if resource is not None and resource not in self.databases[db_id]:
             raise Code(413)
         return db_id
-
-    def _put(
-        self, db_id: int, params: Mapping[str, Any], where: Mapping[str, Any], data: dict[str, Any], token: ApiToken
-    ) -> str:
-        check(data)
-        found = self._find(db_id, params, where)
-        if len(found) > 1:
-            raise Code(435)
-        if not found and params.get("matching") == "profile_id":
-            raise Code(404)
-        if found and self._group(found[0]) != token.group:
-            raise Code(441)
-        profile = found[0] if found else secrets.token_hex(12)
-        if (email := data.get("email")) and self._by_email(db_id, email) not in ([], [profile]):
-            raise Code(409)
-        if found:
-            (known,) = self._db.execute("SELECT data FROM altcraft_profile WHERE id = ?", [profile]).fetchone()
-            data = json.loads(known) | data
-        elif self.tariff is not None and self._count() >= self.tariff:
-            raise Code(402)
-        self._write(profile, db_id, token.group, data)
-        return profile
-
-    def _write(self, profile: str, db_id: int, group: str, data: dict[str, Any]) -> None:
-        email = str(data.get("email") or "").lower() or None
-        row = (profile, db_id, group, email, json.dumps(data))
-        changes = "ON CONFLICT (id) DO UPDATE SET email = excluded.email, data = excluded.data"
-        self._db.execute(f"INSERT INTO altcraft_profile VALUES (?, ?, ?, ?, ?) {changes}", row)  # noqa: S608
-        self._db.execute("DELETE FROM altcraft_phone WHERE profile = ?", [profile])
-        phones = [(profile, db_id, phone) for phone in data.get("phones") or []]
-        self._db.executemany("INSERT INTO altcraft_phone VALUES (?, ?, ?)", phones)
-
-    def _one(self, db_id: int, params: Mapping[str, Any], where: Mapping[str, Any], token: ApiToken) -> str:
-        found = self._find(db_id, params, where)
-        if not found:
-            raise Code(404)
-        if len(found) > 1:
-            raise Code(435)
-        if self._group(found[0]) != token.group:
-            raise Code(441)
-        return found[0]
-
-    def _find(self, db_id: int, params: Mapping[str, Any], where: Mapping[str, Any]) -> list[str]:
-        """Return the profiles that match. ``where`` holds the matching value."""
-        matching = params.get("matching", "email")
-        if matching == "custom":
-            name = params.get("field_name")
-            value = where.get("field_value", where.get(name) if isinstance(name, str) else None)
-            if not isinstance(name, str) or not re.fullmatch(r"\w+", name) or value in (None, ""):
-                raise Code(450)
-            query = f"SELECT id FROM altcraft_profile WHERE db_id = ? AND json_extract(data, '$.{name}') = ?"  # noqa: S608
-            return self._ids(query, db_id, value)
-        value = where.get(matching) if matching in ("email", "phone", "profile_id") else None
-        if not isinstance(value, str) or not value:
-            raise Code(450)
-        if matching == "email":
-            return self._by_email(db_id, value)
-        if matching == "phone":
-            return self._ids("SELECT DISTINCT profile FROM altcraft_phone WHERE db_id = ? AND phone = ?", db_id, value)
-        return self._ids("SELECT id FROM altcraft_profile WHERE db_id = ? AND id = ?", db_id, value)
-
-    def _by_email(self, db_id: int, email: str) -> list[str]:
-        return self._ids("SELECT id FROM altcraft_profile WHERE db_id = ? AND email = ?", db_id, email.lower())
-
-    def _ids(self, query: str, *values: object) -> list[str]:
-        return [profile for (profile,) in self._db.execute(query, values)]
-
-    def _group(self, profile: str) -> str:
-        (group,) = self._db.execute("SELECT grp FROM altcraft_profile WHERE id = ?", [profile]).fetchone()
-        return str(group)
-
-    def _count(self) -> int:
-        (count,) = self._db.execute("SELECT COUNT(*) FROM altcraft_profile").fetchone()
-        return int(count)
-
-
-def check(data: Mapping[str, Any]) -> None:
-    """Answer 450 for data that is not valid."""
-    email, phones = data.get("email"), data.get("phones")
-    if email not in (None, "") and not (isinstance(email, str) and EMAIL.fullmatch(email)):
-        raise Code(450)
-    if phones is not None and not (
-        isinstance(phones, list) and all(isinstance(phone, str) and PHONE.fullmatch(phone) for phone in phones)
-    ):
-        raise Code(450)

@@ -20,7 +20,8 @@ from django_altr.contrib.altcraft import clients
 from django_altr.contrib.altcraft import exceptions as errors
 from django_altr.contrib.altcraft.client import Client
 from django_altr.sandbox import Sandbox
-from django_altr.sandbox.altcraft import DEFAULT_TOKEN, TEXTS, Altcraft, ApiToken
+from django_altr.sandbox.altcraft import DEFAULT_TOKEN, Altcraft, ApiToken
+from django_altr.sandbox.altcraft_profiles import TEXTS
 
 CANARY = "canary-7f3a@example.com"
 IMPORT = "POST /api/v1.1/profiles/import"
