@@ -51,9 +51,8 @@ def url() -> Iterator[str]:
 @given(method=st.sampled_from(["import", "import_batch", "delete", "get", "nothing"]), params=PARAMS)
 @settings(max_examples=300, deadline=None)
 def test_no_request_makes_it_fail(url: str, method: str, params: dict[str, Any]) -> None:
-    response = requests.post(
-        url + BASE + method, json=None, data=_json({"token": DEFAULT_TOKEN, **params}), headers=JSON_TYPE
-    )
+    body = json.dumps({"token": DEFAULT_TOKEN, **params})
+    response = requests.post(url + BASE + method, data=body, headers=JSON_TYPE)
     assert response.status_code == 200
     assert response.json()["error"] != 500
 
@@ -100,17 +99,9 @@ def test_the_same_request_id_of_another_token_is_another_request(sandbox: Sandbo
 @pytest.mark.slow
 def test_profiles_and_requests_survive_a_kill(tmp_path: Path) -> None:
     def start() -> tuple[subprocess.Popen[str], str]:
-        command = [
-            sys.executable,
-            "-m",
-            "django_altr.sandbox",
-            "--port",
-            "0",
-            "--data",
-            str(tmp_path / "vault"),
-            "--control",
-        ]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ})
+        options = ["--port", "0", "--data", str(tmp_path / "vault"), "--control"]
+        command = [sys.executable, "-m", "django_altr.sandbox", *options]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         while not (found := re.search(r"http://[\d.:]+", process.stdout.readline())):
             time.sleep(0.01)
