@@ -85,16 +85,16 @@ class MaskedInput(forms.Widget):
         self.clearable = clearable
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaskedInput:
-        twin = super().__deepcopy__(memo)  # type: ignore[misc]
+        twin = super().__deepcopy__(memo)
         twin.inner = copy.deepcopy(self.inner, memo)
-        return twin  # type: ignore[no-any-return]
+        return twin
 
     @property
     def media(self) -> forms.Media:
         return self.inner.media + forms.Media(css={"all": ["django_altr/masked.css"]}, js=["django_altr/masked.js"])
 
     @property
-    def is_hidden(self) -> bool:  # type: ignore[override]
+    def is_hidden(self) -> bool:
         return self.inner.is_hidden
 
     @property
@@ -123,7 +123,9 @@ class MaskedInput(forms.Widget):
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         shown = value if isinstance(value, Shown) else Shown(None, value)
-        inner = self.inner.render(name, shown.typed, {**self.attrs, **(attrs or {})}, renderer)
+        # A browser's memory of forms is no place for such values.
+        attributes = {"autocomplete": "off", **self.attrs, **(attrs or {})}
+        inner = self.inner.render(name, shown.typed, attributes, renderer)
         if shown.token is None:
             return inner
         return render_to_string(
@@ -175,9 +177,9 @@ class MaskedField(forms.Field):
         self.widget.is_required = base.required
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MaskedField:
-        twin: MaskedField = super().__deepcopy__(memo)  # type: ignore[misc]
+        twin: MaskedField = super().__deepcopy__(memo)
         twin.base = copy.deepcopy(self.base, memo)
-        twin.base.widget = twin.widget.inner  # type: ignore[attr-defined]
+        twin.base.widget = twin.widget.inner
         return twin
 
     def get_bound_field(self, form: Any, field_name: str) -> MaskedBoundField:
@@ -269,10 +271,11 @@ class MaskedBoundField(BoundField):
 
         A model form would read the stored value, to see whether the new one differs.
         """
+        form: Any = self.form
         if self.original is not None:
-            return self.form.altr_copied(self.name) if isinstance(value, Unchanged) else value
+            return form.altr_copied(self.name) if isinstance(value, Unchanged) else value
         if not isinstance(value, Unchanged) and self.token is not None:
-            setattr(self.form.instance, self.field.field.name, value)
+            setattr(form.instance, self.field.field.name, value)
         return value
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import singledispatch, wraps
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 
@@ -14,8 +17,40 @@ from .exceptions import AltrError
 
 __all__ = ["MASK", "mask_repr", "mask_revealed", "masked", "masked_if_unavailable"]
 
+#: Names that code may look for in the values of base fields.
+_VALUE_TYPES = (datetime, timedelta, Decimal, UUID, dict, list, int, float)
+_VALUE_NAMES = {name for each in _VALUE_TYPES for name in dir(each) if not name.startswith("_")}
+
+
+class Mask(str):
+    """A mask that also stands in for a date or a number: ``f"{person.born:%Y}"`` and ``person.born.year`` are masks."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _VALUE_NAMES:
+            return _MaskedMember(self)
+        raise AttributeError(f"A mask has no {name!r}: it stands for a value that was not revealed.")
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key) if isinstance(key, int | slice) else self
+
+
+class _MaskedMember(Mask):
+    """An attribute or a method of a masked value."""
+
+    __slots__ = ()
+    do_not_call_in_templates = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Mask:
+        return MASK
+
+
 #: Stands for a value that was not revealed: always the same, so that it tells nothing, not even a length.
-MASK = "••••••••"
+MASK = Mask("••••••••")
 
 _masking: ContextVar[bool] = ContextVar("django_altr_masking", default=False)
 
@@ -72,7 +107,7 @@ def mask_repr(model: type[models.Model]) -> None:
             return f"<{type(self).__name__}: {self.pk}>"
 
     masked_repr._altr_original = show  # type: ignore[attr-defined]
-    model.__repr__ = masked_repr  # type: ignore[method-assign]
+    model.__repr__ = masked_repr  # type: ignore[method-assign,assignment]
 
 
 @singledispatch

@@ -108,7 +108,7 @@ def _csv_rows(objects: Sequence[Any], fields: Sequence[TokenizedField]) -> Itera
 
 def _page(model_admin: Any, request: HttpRequest, objects: Sequence[Any], context: dict[str, Any]) -> TemplateResponse:
     opts = model_admin.opts
-    request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = model_admin.admin_site.name
     return TemplateResponse(
         request,
         "django_altr/reveal_selected.html",
@@ -117,6 +117,8 @@ def _page(model_admin: Any, request: HttpRequest, objects: Sequence[Any], contex
             "opts": opts,
             "title": _("Reveal values"),
             "objects": objects,
+            # Of all pages: the query says which, and as many numbers would not fit into a form.
+            "across": request.POST.get("select_across") == "1",
             "reason": model_admin.reveal_reason or "no",
             "given_reason": request.POST.get("reason", ""),
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,

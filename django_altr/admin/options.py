@@ -63,6 +63,9 @@ class TokenizedAdminMixin(RecordsNoPlaintext, SurvivesOutages, CopiesObjects, Se
         """Whether the user may reveal the value, of an object of the admin's model or of one of its inlines."""
         if isinstance(obj, self.model):
             return self.has_reveal_permission(request, obj)
+        for inline in self.get_inline_instances(request):  # type: ignore[attr-defined]
+            if isinstance(inline, TokenizedAdminMixin) and isinstance(obj, inline.model):
+                return inline.has_reveal_permission(request, obj)
         return may_reveal(request.user, type(obj))
 
     def get_reveal_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[TokenizedField]:
@@ -79,7 +82,8 @@ class TokenizedAdminMixin(RecordsNoPlaintext, SurvivesOutages, CopiesObjects, Se
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         kwargs = {**self.formfield_overrides.get(TokenizedField, {}), **kwargs}
         kwargs.pop("masked", None)
-        return MaskedField(db_field, super().formfield_for_dbfield(db_field.base_field, request, **kwargs))
+        formfield = super().formfield_for_dbfield(db_field.base_field, request, **kwargs)
+        return None if formfield is None else MaskedField(db_field, formfield)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -48,6 +48,8 @@ class SurvivesOutages(BaseModelAdmin):  # type: ignore[type-arg]
 
 
 def _survive(view: Callable[..., Any], request: HttpRequest, is_form: bool, *args: Any, **kwargs: Any) -> HttpResponse:
+    # Error reports show what was posted: here it is plaintext.
+    request.sensitive_post_parameters = "__ALL__"  # type: ignore[attr-defined]
     try:
         return _render_surely(view(request, *args, **kwargs), request)
     except AltrError as error:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,19 +113,22 @@ class Details(_TargetView):
 
 
 def _details(vault: BaseBackend, token: str) -> dict[str, Any]:
+    """Return metadata and status, and both as rows for people; what failed is ``None``."""
     questions: list[tuple[str, Callable[[Any], str], Future[Any] | None]] = [
         ("metadata", _metadata_text, _threads.submit(vault.metadata, token) if vault.supports_metadata else None),
         ("status", _status_text, _threads.submit(vault.status, token) if vault.supports_status else None),
     ]
-    answers: dict[str, Any] = {"rows": []}
-    titles = {"metadata": _("Metadata"), "status": _("Status")}
+    answers: dict[str, Any] = {}
+    texts = []
+    wait([future for _name, _describe, future in questions if future is not None], DETAILS_TIMEOUT)
     for name, describe, future in questions:
-        value, text = None, _unsupported(name)
-        if future is not None:
-            value, text = _answer(future, describe)
-        answers[name] = value
-        answers["rows"].append([titles[name], text])
-    return answers
+        answers[name], text = (None, _unsupported(name)) if future is None else _answer(future, describe)
+        texts.append(text)
+    if texts[0] == texts[1]:
+        rows = [[_("Metadata and status"), texts[0]]]
+    else:
+        rows = [[_("Metadata"), texts[0]], [_("Status"), texts[1]]]
+    return {**answers, "rows": rows}
 
 
 def _unsupported(name: str) -> str:
@@ -134,14 +136,14 @@ def _unsupported(name: str) -> str:
 
 
 def _answer(future: Future[Any], describe: Callable[[Any], str]) -> tuple[Any, str]:
-    try:
-        value = future.result(DETAILS_TIMEOUT)
-        return value, describe(value)
-    except FutureTimeout:
+    if not future.done():
         future.cancel()
         return None, _("The vault did not answer in time.")
+    try:
+        value = future.result()
     except AltrError as error:
         return None, notice(error)
+    return value, describe(value)
 
 
 def _metadata_text(metadata: str | None) -> str:
@@ -217,7 +219,7 @@ def _page(
     model_admin: Any, request: HttpRequest, target: Target, template: str, context: dict[str, Any], status: int = 200
 ) -> TemplateResponse:
     opts = model_admin.opts
-    request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = model_admin.admin_site.name
     return TemplateResponse(
         request,
         template,

@@ -58,5 +58,5 @@ def form_data(response: Any, **changes: Any) -> dict[str, Any]:
     """Return what a browser sends for the page's form, with changes (dashes in names are underscores twice)."""
     parser = _Form()
     parser.feed(response.content.decode())
-    data: dict[str, Any] = {name: values for name, values in parser.data.items() if not name.startswith("_")}
+    data: dict[str, Any] = parser.data
     return {**data, **{name.replace("__", "-"): value for name, value in changes.items()}}

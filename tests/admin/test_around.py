@@ -157,6 +157,25 @@ class TestWhatIsWrittenDown:
         assert "was added successfully" in self.messages(response)
         assert "Ada" not in self.messages(response)
 
+    def test_change_of_an_inline(self, admin: Client, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Order, "__str__", lambda order: f"Ada's order to {order.address}")
+        page = admin.get(change(person))
+        admin.post(change(person), form_data(page, **{"orders-2-address": "Cavendish Square"}))
+        message = LogEntry.objects.get().change_message
+        assert '"name": "order"' in message
+        assert "Cavendish" not in message
+        LogEntry.objects.update(change_message=message.replace("Ada's order", ""))
+
+    def test_popup_tells_the_name_to_the_page_that_opened_it(self, admin: Client, person: Person) -> None:
+        page = admin.get("/admin/tests/person/add/?_popup=1")
+        data = form_data(page, name="Grace Hopper", team="x")
+        response = admin.post("/admin/tests/person/add/?_popup=1", {**data, "_popup": "1"})
+        assert "Grace Hopper" in response.content.decode()
+
+    def test_error_reports_show_nothing_that_was_posted(self, admin: Client, person: Person) -> None:
+        response = admin.post(change(person), form_data(admin.get(change(person)), ssn="219-09-9999"))
+        assert response.wsgi_request.sensitive_post_parameters == "__ALL__"
+
     def test_deletion(self, admin: Client, person: Person) -> None:
         response = admin.post(f"/admin/tests/person/{person.pk}/delete/", {"post": "yes"})
         assert "was deleted successfully" in self.messages(response)

@@ -228,6 +228,18 @@ class TestRevealSelected:
         assert "DE1" in page
         assert "does not know this token" in page
 
+    def test_objects_of_all_pages_are_revealed(
+        self, admin: Client, accounts: list[Account], vault: LocMemBackend
+    ) -> None:
+        Account.objects.bulk_create([Account(iban=f"FR{number}", note="x") for number in range(1100)])
+        vault.calls.clear()
+        page = self.post(admin, accounts[:1], select_across="1")
+        assert "Values of 1200 selected objects" in page.content.decode()
+        data = {**form_data(page), "fields": ["iban"], "reason": "audit", "output": "csv"}
+        text = admin.post(ACCOUNTS, data).content.decode()
+        assert text.count("\r\n") == 1201
+        assert vault.calls == [("detokenize", 1024), ("detokenize", 176)]
+
     def test_number_of_objects_is_bounded(
         self, admin: Client, accounts: list[Account], vault: LocMemBackend, monkeypatch: pytest.MonkeyPatch
     ) -> None:

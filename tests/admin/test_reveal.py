@@ -248,6 +248,16 @@ def test_value_of_an_inline_needs_the_permissions_of_both(
     assert reveal(client, order, "address", admin_of="person").status_code == 403
 
 
+def test_inline_decides_over_its_own_objects(
+    admin: Client, vault: LocMemBackend, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from .site import OrderInline
+
+    order = Order.objects.create(person=Person.objects.create(name="Ada"), address="12 St James's Square")
+    monkeypatch.setattr(OrderInline, "has_reveal_permission", lambda self, request, obj=None: False)
+    assert reveal(admin, order, "address", admin_of="person").status_code == 403
+
+
 def test_inline_of_the_parent_that_may_not_be_seen_is_refused(
     log_in: Callable[..., Client], vault: LocMemBackend, db: None
 ) -> None:
@@ -292,7 +302,7 @@ class TestDetails:
     def test_failing_vault_is_told(self, admin: Client, account: Account, vault: LocMemBackend) -> None:
         vault.fail_with(VaultConnectionError("no route"))
         answer = admin.get(place(account, "iban", view=""), **JSON).json()
-        assert answer["rows"][0] == ["Metadata", "The vault cannot be reached at the moment."]
+        assert answer["rows"] == [["Metadata and status", "The vault cannot be reached at the moment."]]
 
     def test_vault_without_metadata_is_told_from_its_capabilities(
         self, admin: Client, account: Account, vault: LocMemBackend, monkeypatch: pytest.MonkeyPatch
@@ -318,7 +328,4 @@ class TestDetails:
         monkeypatch.setattr("django_altr.admin.views.DETAILS_TIMEOUT", 0.2)
         with sandbox.misbehave(latency=1.5):
             answer = admin.get(place(account, "iban", view=""), **JSON).json()
-        assert answer["rows"] == [
-            ["Metadata", "The vault did not answer in time."],
-            ["Status", "The vault did not answer in time."],
-        ]
+        assert answer["rows"] == [["Metadata and status", "The vault did not answer in time."]]

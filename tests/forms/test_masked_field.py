@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from typing import Any
 
 import pytest
 from django import forms
+from django.db import models
 
 from django_altr.backends.locmem import LocMemBackend
+from django_altr.exceptions import VaultConnectionError
 from django_altr.forms import MaskedField, Unchanged
-from django_altr.masks import MASK
+from django_altr.masks import MASK, mask_revealed, masked_if_unavailable
+from django_altr.masks import masked as masked_values
 from tests.models import Everything, Options, Person
 
 
@@ -149,3 +153,46 @@ def test_attributes_reach_the_input(person: Person) -> None:
     form = PersonForm(instance=person)
     form.fields["email"].widget.attrs["autocomplete"] = "off"
     assert 'autocomplete="off"' in str(form["email"])
+
+
+class TestMask:
+    """What code sees of a value where nothing is to be seen."""
+
+    def test_stands_in_for_a_date(self) -> None:
+        assert f"born {MASK:%Y-%m-%d}, in {MASK.year}, {MASK.isoformat()}" == f"born {MASK}, in {MASK}, {MASK}"
+
+    def test_stands_in_for_json(self) -> None:
+        assert MASK["newsletter"] == MASK.get("newsletter") == MASK
+        assert MASK[:2] == "••"
+
+    def test_stands_in_for_no_other_object(self) -> None:
+        assert not hasattr(MASK, "resolve_expression")
+        assert not hasattr(MASK, "nothing")
+
+    def test_object_is_named_without_its_values(self, person: Person) -> None:
+        with masked_values():
+            assert str(person) == MASK
+        assert str(person) == "Ada"
+
+    def test_failing_vault_leaves_a_name_with_masks(self, person: Person, vault: LocMemBackend) -> None:
+        name = masked_if_unavailable(lambda obj: f"{obj.pk}: {obj.name}")
+        vault.fail_with(VaultConnectionError("no route"))
+        assert name(person) == f"{person.pk}: {MASK}"
+        vault.fail_with(None)
+        assert name(person) == f"{person.pk}: Ada"
+
+    @pytest.mark.parametrize(
+        ("base", "value", "left"),
+        [
+            (models.CharField(), "DE89370400440532013000", f"{MASK} 3000"),
+            (models.CharField(), "short", MASK),
+            (models.CharField(choices=[("a long choice", "A")]), "a long choice", MASK),
+            (models.EmailField(), "ada@example.com", f"a{MASK}@example.com"),
+            (models.URLField(), "https://example.com/secret", MASK),
+            (models.DateField(), datetime.date(1815, 12, 10), f"{MASK} 1815"),
+            (models.TextField(), "a long text that is hidden", MASK),
+            (models.JSONField(), {"a": 1}, MASK),
+        ],
+    )
+    def test_revealed_value_keeps_its_use_when_it_is_hidden_again(self, base: Any, value: Any, left: str) -> None:
+        assert mask_revealed(base, value) == left

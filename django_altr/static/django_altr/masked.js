@@ -258,10 +258,12 @@
         // Editing what was revealed
 
         offerEdit(text) {
-            const field = this.input && this.input.querySelector('.altr-new input:not([type=checkbox]), .altr-new textarea, .altr-new select');
-            if (!field || text === null) {
+            const controls = '.altr-new input:not([type=checkbox]), .altr-new textarea, .altr-new select';
+            const fields = this.input ? this.input.querySelectorAll(controls) : [];
+            if (fields.length !== 1 || text === null) {
                 return;
             }
+            const field = fields[0];
             this.edit = this.named(button(this.texts.edit, 'altr-edit'));
             this.edit.addEventListener('click', () => {
                 this.input.open = true;
