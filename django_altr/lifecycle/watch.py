@@ -6,7 +6,7 @@ Watched is a field with ``on_delete="delete"``, and every field of a vault that 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import reduce
@@ -48,7 +48,7 @@ def is_watched(field: TokenizedField) -> bool:
     return not _paused.get() and (field.on_delete == "delete" or journal_of(field.vault) is not None)
 
 
-def _let_go(tokens: dict[TokenizedField, Collection[str]], using: str) -> None:
+def _let_go(tokens: Mapping[TokenizedField, Collection[str]], using: str) -> None:
     """Record the tokens, and delete them after commit where the field says so."""
     doomed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for field, every in tokens.items():
@@ -70,19 +70,26 @@ def note_replaced(compiler: Any) -> None:
     if getattr(compiler, "altr_noted", False):
         return
     compiler.altr_noted = True
-    query = compiler.query
-    if isinstance(query, UpdateQuery):
-        fields = [field for field, _, _ in query.values if _is_tokenized(field) and is_watched(field)]
-        _let_go(_replaced(query, _stored(fields, query, compiler.connection)), compiler.connection.alias)
-    elif isinstance(query, InsertQuery) and query.on_conflict == OnConflict.UPDATE:
-        fields = [field for field in query.update_fields if _is_tokenized(field) and is_watched(field)]
-        _let_go(_stored_before_upsert(fields, query, compiler.connection.alias), compiler.connection.alias)
+    if isinstance(compiler.query, UpdateQuery):
+        _let_go(_replaced_by_update(compiler.query, compiler.connection), compiler.connection.alias)
+    elif isinstance(compiler.query, InsertQuery):
+        _let_go(_replaced_by_upsert(compiler.query, compiler.connection.alias), compiler.connection.alias)
 
 
 def _is_tokenized(field: Any) -> bool:
     from ..fields import TokenizedField
 
     return isinstance(field, TokenizedField)
+
+
+def _watched(fields: Iterable[Any]) -> list[TokenizedField]:
+    return [field for field in fields if _is_tokenized(field) and is_watched(field)]
+
+
+def _replaced_by_update(update: Any, connection: Any) -> dict[TokenizedField, set[str]]:
+    stored = _stored(_watched(field for field, _, _ in update.values), update, connection)
+    values = {field: value for field, _, value in update.values if field in stored}
+    return {field: stored[field].difference(_tokens_in(value)) for field, value in values.items()}
 
 
 def _stored(fields: list[TokenizedField], update: Any, connection: Any) -> dict[TokenizedField, set[str]]:
@@ -99,11 +106,6 @@ def _stored(fields: list[TokenizedField], update: Any, connection: Any) -> dict[
     return stored
 
 
-def _replaced(update: UpdateQuery, stored: dict[TokenizedField, set[str]]) -> dict[TokenizedField, Collection[str]]:
-    values = {field: value for field, _, value in update.values if field in stored}
-    return {field: stored[field].difference(_tokens_in(value)) for field, value in values.items()}
-
-
 def _tokens_in(value: Any) -> Iterator[str]:
     """Yield the tokens that an update writes as they are, such as those of fields that ``save()`` did not change."""
     if isinstance(value, Token):
@@ -114,8 +116,9 @@ def _tokens_in(value: Any) -> Iterator[str]:
             yield str(token)
 
 
-def _stored_before_upsert(fields: list[TokenizedField], insert: Any, using: str) -> dict[TokenizedField, set[str]]:
+def _replaced_by_upsert(insert: Any, using: str) -> dict[TokenizedField, set[str]]:
     """Return the tokens of the rows that have the unique fields of those to be inserted."""
+    fields = _watched(insert.update_fields if insert.on_conflict == OnConflict.UPDATE else ())
     stored: dict[TokenizedField, set[str]] = {field: set() for field in fields}
     rows: QuerySet[Any] = QuerySet(insert.get_meta().model, using=using).order_by()
     columns = [f"{field.name}__token" for field in fields]
@@ -136,8 +139,7 @@ def _same_row(obj: Model, unique_fields: Collection[Any]) -> Q:
 
 
 def _watched_columns(model: type[Model]) -> list[TokenizedField]:
-    fields: Iterable[Any] = model._meta.concrete_model._meta.local_concrete_fields  # type: ignore[union-attr]
-    return [field for field in fields if _is_tokenized(field) and is_watched(field)]
+    return _watched(model._meta.concrete_model._meta.local_concrete_fields)  # type: ignore[union-attr]
 
 
 def watch_deletions(model: type[Model]) -> None:
