@@ -31,7 +31,7 @@ class ReporterFilter(SafeExceptionReporterFilter):
     """``DEFAULT_EXCEPTION_REPORTER_FILTER = "django_altr.reports.ReporterFilter"``; also with DEBUG on."""
 
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
-        return _masked_query(super().get_post_parameters(request))  # type: ignore[arg-type]
+        return _masked_query(super().get_post_parameters(request))
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> Any:
         variables = super().get_traceback_frame_variables(request, tb_frame)
@@ -88,7 +88,7 @@ def _masked_query(query: Mapping[str, Any]) -> Any:
 
 
 def _is_tokenized(name: object) -> bool:
-    """Tell whether a name is a tokenized field's, also as a condition (``iban__in``) or in a formset (``form-0-iban``)."""
+    """Tell whether a name is a tokenized field's, also in a condition (``iban__in``) or formset (``form-0-iban``)."""
     return isinstance(name, str) and not names_of_tokenized_fields().isdisjoint(name.replace("-", "__").split("__"))
 
 

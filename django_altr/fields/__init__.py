@@ -214,8 +214,8 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         cell = getattr(obj, self.attname)
         if isinstance(cell, Pending) and cell.token is None:
             raise ValueError(f"{self} holds plaintext that is not saved yet. Save it before serializing it.")
-        token = cell.token if isinstance(cell, Pending) else cell
-        return str(token) if isinstance(token, str) else token  # type: ignore[no-any-return]
+        token: Any = cell.token if isinstance(cell, Pending) else cell
+        return str(token) if isinstance(token, str) else token
 
     def to_python(self, value: Any) -> Any:
         # Called with tokens (fixtures) and with plaintext (user input): it can interpret neither.
@@ -232,13 +232,13 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             return value
         if isinstance(value, Pending):
             return Pending(self, clean(self.base_field, Redacted(value.value), model_instance), model_instance)
-        plaintext = Redacted(value)
+        plaintext: Redacted[Any] = Redacted(value)
         # A frame that a ValidationError passes through: from here on it shows nothing.
         del value
-        if model_instance is not None and (cell := plaintext.reveal()):
-            if cell is model_instance.__dict__.get(self.attname):
+        if model_instance is not None and plaintext.reveal():
+            cell: Any = model_instance.__dict__.get(self.attname)
+            if cell is plaintext.reveal():
                 return trusted_token(model_instance, self, cell)
-            del cell
         return clean(self.base_field, plaintext, model_instance)
 
     def formfield(self, *, masked: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]

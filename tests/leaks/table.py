@@ -16,13 +16,15 @@ SINKS = {
     "Log of django_altr": "`django_altr` at DEBUG: requests, retries, an outage, the circuit breaker",
     "Log of requests and urllib3": "the root logger at DEBUG",
     "Warnings": "text of every warning",
-    "repr and str": "instance, token, pending value, expression, queryset, its query, Q, field, form, form field, backend, "
-    "client, credentials, settings entry",
-    "Exceptions": "text, `args`, attributes, notes, causes, contexts, frames of ours and below; reading, writing, lookups, "
-    "forms, validation, too large, refused, undecodable",
-    "Error page": "Django's page with DEBUG on: views that fail while they read and write; with the reporter filter also arguments, variables and POST data",
+    "repr and str": "instance, token, pending value, expression, queryset, its query, Q, field, form, form field, "
+    "backend, client, credentials",
+    "Exceptions": "text, `args`, attributes, notes, causes, contexts, frames of ours and below: reading, writing, "
+    "lookups, forms, validation; too large, refused, undecodable values",
+    "Error page": "Django's page with DEBUG on: views that fail while they read and write; with the reporter filter "
+    "also arguments, variables and POST data",
     "Error mail": "the report to ADMINS, as text and with the HTML page",
-    "Sentry event": "sentry-sdk with local variables and breadcrumbs; with `scrub_event` also arguments, variables and POST data",
+    "Sentry event": "sentry-sdk with local variables and breadcrumbs; with `scrub_event` also arguments, variables "
+    "and POST data",
     "Pickle and copy": "instances, querysets, `values()`; all protocols; a copy is pickled",
     "Cache": "what locmem, the database and Redis store of an instance and of a queryset",
     "Session": "database, signed cookies, cache, of an instance's state",

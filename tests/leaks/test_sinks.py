@@ -1,4 +1,4 @@
-"""A plaintext and an API secret are used in every way, and then searched for wherever something could have kept them."""
+"""A plaintext and an API secret are used in every way, then searched for wherever something could have kept them."""
 
 from __future__ import annotations
 
@@ -163,9 +163,9 @@ def test_repr(person: Person, plaintext: Canary, leak_free: LeakFree) -> None:
         loaded, changed, changed.__dict__, vars(pending), pending, changed.name_token, person.name_token,
         Person.objects.all(), Person.objects.all().query, Account.objects.filter(iban=plaintext.text),
         Account.objects.filter(iban=plaintext.text).query.where, Person.objects.values("name"),
-        Person.objects.values_list("name", flat=True)[0], field, field.base_field, form, form.fields, form.fields["name"],
-        form["name"].field, Chart.history.all(), backend, vars(backend), backend._client, vars(backend._client),
-        backend._client._credentials, vaults, backend._client._session,
+        Person.objects.values_list("name", flat=True)[0], field, field.base_field, form, form.fields,
+        form.fields["name"], form["name"].field, Chart.history.all(), backend, vars(backend), backend._client,
+        vars(backend._client), backend._client._credentials, vaults, backend._client._session,
     ]  # fmt: skip
     leak_free("repr and str", *(f"{each!r}" for each in shown))
     leak_free("repr and str", *(f"{each}" for each in (pending, changed.name_token, field, backend)))
