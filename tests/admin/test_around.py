@@ -206,14 +206,14 @@ class TestFailingVault:
     def test_action_that_needs_the_vault_is_not_tried_twice(
         self, admin: Client, person: Person, vault: LocMemBackend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from .site import PersonAdmin
+        from .site import site
 
         tried: list[int] = []
 
         def greet(model_admin: Any, request: Any, queryset: Any) -> None:
             tried.append(len([obj.name for obj in queryset]))
 
-        monkeypatch.setattr(PersonAdmin, "get_actions", lambda *args, **kwargs: {"greet": (greet, "greet", "Greet")})
+        monkeypatch.setattr(site._registry[Person], "actions", [greet])
         vault.fail_with(VaultConnectionError("no route"))
         data = {"action": "greet", "_selected_action": [person.pk]}
         response = admin.post("/admin/tests/person/", data)
