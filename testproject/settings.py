@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from django.core.management.utils import get_random_secret_key
@@ -32,6 +33,14 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or development_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 
 ALTR = {"default": parse_altr_url(env.str("ALTR_URL", default=SANDBOX_URL))}
+# The sandbox stands in for the marketing platform too.
+sandbox_port = urlsplit(ALTR["default"].get("LOCATION", "")).port or 8200
+ALTCRAFT = {
+    "default": {
+        "URL": env.str("ALTCRAFT_URL", default=f"http://127.0.0.1:{sandbox_port}"),
+        "TOKEN": env.str("ALTCRAFT_TOKEN", default="sandbox-token"),
+    }
+}
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{STATE_DIR / 'db.sqlite3'}")}
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -50,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_altr",
+    "django_altr.contrib.altcraft",
     "testproject.shop",
 ]
 MIDDLEWARE = [
