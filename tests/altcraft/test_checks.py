@@ -138,6 +138,13 @@ def test_bad_settings_are_told(settings: Any, entries: Any, reason: str) -> None
         altcraft.clients["default"]
 
 
+def test_the_sandboxs_token_is_for_development(settings: Any) -> None:
+    settings.ALTCRAFT = {"default": {"URL": "https://ru.altkraft.com", "TOKEN": "sandbox-token"}}
+    assert [problem.id for problem in check_settings()] == ["altr.W301"]
+    settings.DEBUG = True
+    assert check_settings() == []
+
+
 def test_settings_are_asked_for_only_where_a_mapping_is(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_mappings", {})
     settings.ALTCRAFT = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
@@ -16,7 +17,8 @@ from .mapping import MATCHING, ProfileMapping, registry, walk
 
 __all__ = ["check_mappings", "check_settings", "register"]
 
-KNOWN = ("db_id", "resource_id", "matching", "matching_field", "fields", "reads", "consent", "modified", "on_change")
+#: The API token that the sandbox has unless told otherwise (``django_altr.sandbox``, which is an extra).
+SANDBOX_TOKEN = "sandbox-token"  # noqa: S105
 
 
 def register() -> None:
@@ -29,7 +31,7 @@ def _error(obj: Any, number: int, message: str, hint: str) -> checks.Error:
 
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E301: ``settings.ALTCRAFT`` is missing or wrong. Asked for only where a mapping is registered."""
+    """Check ``settings.ALTCRAFT``. Asked for only where a mapping is registered."""
     if not len(registry):
         return []
     try:
@@ -37,7 +39,23 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     except AltcraftNotConfigured as error:
         return [_error("settings.ALTCRAFT", 301, str(error), "The API token is made in Altcraft: Settings - Tokens.")]
     problems = [problem for alias, params in entries.items() for problem in problems_of(alias, params)]
-    return [_error("settings.ALTCRAFT", 301, problem, "See the documentation of the setting.") for problem in problems]
+    return [
+        *(_error("settings.ALTCRAFT", 301, each, "See the documentation of the setting.") for each in problems),
+        *(_sandbox_token(alias) for alias, params in entries.items() if _has_sandbox_token(params)),
+    ]
+
+
+def _has_sandbox_token(params: Any) -> bool:
+    return not settings.DEBUG and isinstance(params, dict) and params.get("TOKEN") == SANDBOX_TOKEN
+
+
+def _sandbox_token(alias: str) -> checks.Warning:
+    return checks.Warning(
+        f"ALTCRAFT[{alias!r}] has the sandbox's API token, and DEBUG is off.",
+        hint="Everybody knows this token: use one that was made in Altcraft.",
+        obj="settings.ALTCRAFT",
+        id="altr.W301",
+    )
 
 
 def check_mappings(**kwargs: Any) -> list[checks.CheckMessage]:
