@@ -34,7 +34,7 @@ class Command(BaseCommand):
             action="append",
             required=True,
             metavar="FIELD=VALUE",
-            help="Which rows, as for QuerySet.filter(): --filter pk=7. All conditions must hold.",
+            help="Which rows, as for QuerySet.filter(): pk=7, pk__in=7,8, ssn__isnull=False. All conditions must hold.",
         )
         parser.add_argument("--fields", nargs="+", metavar="FIELD", help="Only these tokenized fields (default: all).")
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database of the rows.")
@@ -107,14 +107,20 @@ class Command(BaseCommand):
 
 
 def _rows(model: type[Model], conditions: Sequence[str], using: str) -> QuerySet[Any]:
-    lookups = dict(condition.partition("=")[::2] for condition in conditions)
     if not all("=" in condition for condition in conditions):
         raise CommandError("A --filter is written FIELD=VALUE.")
+    lookups = dict(_lookup(*condition.split("=", 1)) for condition in conditions)
     try:
         return QuerySet(model, using=using).filter(**lookups).order_by()
     except (FieldError, ValueError, ValidationError):
         pass  # the error may repeat a value
     raise CommandError(f"These filters do not fit {model._meta.label}: {', '.join(lookups)}.")
+
+
+def _lookup(name: str, text: str) -> tuple[str, Any]:
+    if name.endswith("__in"):
+        return name, text.split(",")
+    return name, text == "True" if name.endswith("__isnull") else text
 
 
 def _fields(model: type[Model], names: Sequence[str] | None) -> list[TokenizedField]:
