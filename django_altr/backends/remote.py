@@ -185,6 +185,8 @@ class RemoteBackend(BaseBackend):
             values = Redacted(_get(values.reveal(), inside))
         if problem := _problem_of(values.reveal(), count, answer.flag("X-Overflow-Data")):
             raise self.invalid(call, problem)
+        if rb"\ud" in answer.body.reveal().lower() and not _is_text(values):
+            raise self.invalid(call, "values that are no text")
         return Redacted(list(map(values.reveal().__getitem__, NAMES[:count])))  # type: ignore[index]
 
     def invalid(self, call: str, problem: str) -> InvalidResponse:
@@ -216,6 +218,15 @@ def batch_body(texts: Redacted[list[str]], positions: Sequence[int]) -> Redacted
 
 def _get(answer: object, key: str) -> object:
     return answer.get(key) if isinstance(answer, dict) else None
+
+
+def _is_text(values: Redacted[Any]) -> bool:
+    """Tell whether all values can be encoded: JSON can spell lone surrogates."""
+    try:
+        "".join(filter(None, values.reveal().values())).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem_of(values: object, count: int, overflow: bool) -> str | None:
