@@ -9,6 +9,7 @@ from django.core import checks
 from django.db import models
 
 if TYPE_CHECKING:
+    from ..backends import BaseBackend
     from . import TokenizedField
 
 __all__ = ["check_field"]
@@ -116,3 +117,45 @@ def _vault(field: TokenizedField) -> Iterator[checks.CheckMessage]:
             f"The column is too short for tokens of the vault {field.vault!r} ({vault.max_token_length} characters).",
             f"Set max_length={vault.max_token_length} or more.",
         )
+    yield from _deletion(field, vault)
+    yield from _sizes(field, vault)
+
+
+def _deletion(field: TokenizedField, vault: BaseBackend) -> Iterator[checks.CheckMessage]:
+    if field.on_delete == "delete" and not vault.supports_delete:
+        yield _error(
+            field,
+            109,
+            f"on_delete='delete' cannot work: the vault {field.vault!r} cannot delete tokens.",
+            "Use another vault, or on_delete='keep'.",
+        )
+
+
+def _sizes(field: TokenizedField, vault: BaseBackend) -> Iterator[checks.CheckMessage]:
+    length, width = _longest_text(field.base_field)
+    limits = [(vault.max_value_characters, length, "characters"), (vault.max_value_bytes, length * width, "bytes")]
+    if field.deterministic:
+        limits.append((vault.max_deterministic_bytes, length * width, "bytes for a deterministic token"))
+    for most, longest, unit in limits:
+        if most is not None and longest > most:
+            yield _warning(
+                field,
+                102,
+                f"A {type(field.base_field).__name__} takes longer values than the vault {field.vault!r}: up to "
+                f"{longest}, where the vault takes {most} {unit}. Saving a longer one raises ValueTooLarge.",
+                "Limit max_length of the base field, or use another vault.",
+            )
+
+
+def _longest_text(base: models.Field[Any, Any]) -> tuple[int, int]:
+    """Return the characters of the base field's longest text, and the bytes of UTF-8 that one may take.
+
+    Zero characters where nothing is known: a ``TextField`` has no limit, a number is always short enough.
+    """
+    longest = getattr(base, "max_length", None) or 0
+    if base.choices and not callable(base.choices):
+        longest = 0
+    if isinstance(base, models.BinaryField):
+        return 4 * ((longest + 2) // 3), 1  # as Base64
+    ascii_only = isinstance(base, models.SlugField) and not base.allow_unicode
+    return longest, 1 if ascii_only or not isinstance(base, models.CharField | models.TextField) else 4
