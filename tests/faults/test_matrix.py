@@ -1,4 +1,4 @@
-"""Fault x operation: the right value or a typed error, the row unchanged or with its new value, in time, and later again."""
+"""Fault x operation: the right value or a typed error, the row unchanged or new, in time; and a later retry works."""
 
 from __future__ import annotations
 
