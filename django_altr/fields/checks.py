@@ -157,5 +157,5 @@ def _longest_text(base: models.Field[Any, Any]) -> tuple[int, int]:
         longest = 0
     if isinstance(base, models.BinaryField):
         return 4 * ((longest + 2) // 3), 1  # as Base64
-    ascii_only = isinstance(base, models.SlugField) and not base.allow_unicode
+    ascii_only = isinstance(base, models.SlugField) and not getattr(base, "allow_unicode", False)
     return longest, 1 if ascii_only or not isinstance(base, models.CharField | models.TextField) else 4
