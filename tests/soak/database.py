@@ -32,7 +32,7 @@ def new_database() -> Iterator[str]:
         server.execute(f"CREATE DATABASE {name}")
         url = f"{SERVER}/{name}"
         subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--run-syncdb", "--verbosity=0"],
+            [sys.executable, "manage.py", "migrate", "--run-syncdb", "--skip-checks", "--verbosity=0"],
             cwd=ROOT, check=True, timeout=120,
             env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.soak.settings", "DATABASE_URL": url},
         )  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django_altr.conf import parse_altr_url
 from tests.settings import *  # noqa: F403
-from tests.settings import env
+from tests.settings import ALTR, env
 
-ALTR = {"default": parse_altr_url(env.str("ALTR_URL", "altr-locmem://"))}
+ALTR = {**ALTR, "default": parse_altr_url(env.str("ALTR_URL", "altr-locmem://"))}
 ROOT_URLCONF = "tests.soak.web"
 ALLOWED_HOSTS = ["*"]
 MIDDLEWARE: list[str] = []
