@@ -17,7 +17,7 @@ from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
-from .remote import TOO_LARGE, RemoteBackend, batch_body
+from .remote import TOO_LARGE, RemoteBackend, batch_body, pick
 
 __all__ = ["ChainBackend"]
 
@@ -121,13 +121,15 @@ class ChainBackend(RemoteBackend):
         )  # fmt: skip
         if answer.status in TOO_LARGE:
             return Step({}, [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)])
-        tokens: list[str | None] = self.read_batch(answer, "PostBatch", len(batch)).reveal()
-        given = dict(zip(batch, tokens, strict=True))
-        left_out = [position for position, token in given.items() if token is None]
+        answered = self.read_batch(answer, "PostBatch", len(batch))
+        left_out = [position for position, token in zip(batch, answered.reveal(), strict=True) if token is None]
         if left_out and deterministic:
             raise ValueTooLarge(f"The vault {self.alias!r} makes no deterministic token for a value of this size.")
+        stored = [position for position in batch if position not in left_out]
+        given = Redacted([token for token in answered.reveal() if token is not None])
+        sent = Redacted([texts.reveal()[position] for position in stored])
         return Step(
-            {position: token for position, token in given.items() if token is not None},
+            dict(zip(stored, self.read_tokens(given, "PostBatch", sent), strict=True)),
             [partial(self._put_data, texts, position, None) for position in left_out],
         )
 
@@ -139,12 +141,9 @@ class ChainBackend(RemoteBackend):
         answer = self._client.exchange(
             Call("PutData", "POST", SINGLE, SINGLE, right="write", body=body, headers=headers)
         )
-        parsed = answer.json().reveal()
-        for key in ("response", "data", "referenceToken"):
-            parsed = parsed.get(key) if isinstance(parsed, dict) else None
-        if not isinstance(parsed, str) or not parsed:
-            raise self.invalid("PutData", "no reference token")
-        return Step({position: parsed})
+        given = Redacted([pick(answer.json().reveal(), "response", "data", "referenceToken")])
+        [token] = self.read_tokens(given, "PutData", Redacted([texts.reveal()[position]]))
+        return Step({position: token})
 
     # Reading
 
@@ -165,7 +164,8 @@ class ChainBackend(RemoteBackend):
         if answer.status in TOO_LARGE:
             return Step(Redacted({}), self._split(tokens))
         texts = self.read_batch(answer, "GetBatch", len(tokens))
-        large = [token for token, text in zip(tokens, texts.reveal(), strict=True) if text is None]
+        pairs = zip(tokens, texts.reveal(), strict=True)
+        large = [token for token, text in pairs if text is None] if None in texts.reveal() else []
         # What is no token comes back as it is.
         found: Texts = Redacted(
             {

@@ -133,6 +133,8 @@ class RemoteBackend(BaseBackend):
         # The keys are there from the start, so that the order is the one asked for.
         texts: Redacted[dict[str, str | None]] = Redacted(dict.fromkeys(order))
         self._workers.run(jobs, lambda found: texts.reveal().update(found.reveal()))
+        if None not in texts.reveal().values():
+            return texts.reveal()  # type: ignore[return-value]
         return {token: text for token, text in texts.reveal().items() if text is not None}
 
     def pack(self, texts: Redacted[list[str]], positions: Iterable[int] | None = None) -> Iterator[list[int]]:
@@ -182,12 +184,34 @@ class RemoteBackend(BaseBackend):
         """
         values = answer.json()
         if inside is not None:
-            values = Redacted(_get(values.reveal(), inside))
+            values = Redacted(pick(values.reveal(), inside))
         if problem := _problem_of(values.reveal(), count, answer.flag("X-Overflow-Data")):
             raise self.invalid(call, problem)
         if rb"\ud" in answer.body.reveal().lower() and not _is_text(values):
             raise self.invalid(call, "values that are no text")
         return Redacted(list(map(values.reveal().__getitem__, NAMES[:count])))  # type: ignore[index]
+
+    def read_tokens(self, tokens: Redacted[list[Any]], call: str, texts: Redacted[list[str]]) -> list[str]:
+        """Return the answer's reference tokens, in the order of the texts that were sent.
+
+        Raises ``InvalidResponse`` for anything else: an echo of the request would bring plaintext into the column.
+        """
+        for position, token in enumerate(tokens.reveal()):
+            if not self._is_new_token(Redacted(token), texts, position):
+                del token
+                raise self.invalid(
+                    call, "something that is no reference token (the option 'token_pattern' says what is)"
+                )
+        return tokens.reveal()
+
+    def _is_new_token(self, token: Redacted[Any], texts: Redacted[list[str]], position: int) -> bool:
+        text = token.reveal()
+        return (
+            isinstance(text, str)
+            and self.is_plausible(text)
+            and self.is_token(text)
+            and text != texts.reveal()[position]
+        )
 
     def invalid(self, call: str, problem: str) -> InvalidResponse:
         return InvalidResponse(
@@ -216,8 +240,11 @@ def batch_body(texts: Redacted[list[str]], positions: Sequence[int]) -> Redacted
     return Redacted(f"{{{','.join(map(add, KEYS, values))}}}".encode())
 
 
-def _get(answer: object, key: str) -> object:
-    return answer.get(key) if isinstance(answer, dict) else None
+def pick(answer: object, *keys: str) -> object:
+    """Return what an answer holds under nested keys, ``None`` if there is nothing."""
+    for key in keys:
+        answer = answer.get(key) if isinstance(answer, dict) else None
+    return answer
 
 
 def _is_text(values: Redacted[Any]) -> bool:

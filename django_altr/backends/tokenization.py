@@ -79,8 +79,9 @@ class TokenizationBackend(RemoteBackend):
         answer = self._client.exchange(call)
         if answer.status in TOO_LARGE:
             return Step({}, [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)])
-        tokens = self.read_batch(answer, call.name, len(batch), inside="data")
-        return Step(dict(zip(batch, tokens.reveal(), strict=True)))
+        sent = Redacted([texts.reveal()[position] for position in batch])
+        tokens = self.read_tokens(self.read_batch(answer, call.name, len(batch), inside="data"), call.name, sent)
+        return Step(dict(zip(batch, tokens, strict=True)))
 
     def _detokenize(self, tokens: list[str]) -> Step[Texts]:
         answer = self._send("detokenize", "/batch", "detokenize", tokens, accepts=TOO_LARGE | {400})

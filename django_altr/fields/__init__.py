@@ -21,7 +21,7 @@ from ..markers import is_erased
 from ..masks import mask_repr
 from ..redact import Redacted
 from .cells import BoundToken, Pending, Token, is_unloaded
-from .codecs import InvalidValue, clean, decode
+from .codecs import InvalidValue, clean, decode, is_text
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
 from .reads import PlaintextAttribute, PrefetchTokenized, TokenCol, detokenize, load, token_reader
 from .rows import track_rows
@@ -172,6 +172,11 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     def empty_value(self) -> Any:
         """The value of an empty text."""
         return decode(self.base_field, "")
+
+    @cached_property
+    def reads_as_text(self) -> bool:
+        """Whether the values are texts, just as the vault holds them."""
+        return is_text(self.base_field)
 
     def is_empty(self, value: Any) -> bool:
         """Whether the value is an empty text, which is stored as it is: there is nothing to protect."""

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundToken", "Pending", "Sought", "Token", "is_unloaded"]
 
-_UNSET: Any = object()
+#: The value of a token that was not decoded yet.
+UNSET: Any = object()
 _IMMUTABLE = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, type(None))
 
 
@@ -44,8 +45,8 @@ class Token(str):
     _text: str | None
     _value: Any
 
-    def __new__(cls, token: str, field: TokenizedField, text: str | None = None, value: Any = _UNSET) -> Token:
-        self = super().__new__(cls, token)
+    def __new__(cls, token: str, field: TokenizedField, text: str | None = None, value: Any = UNSET) -> Token:
+        self = str.__new__(cls, token)
         self._field, self._missing, self._text, self._value = field, False, text, value
         return self
 
@@ -60,14 +61,14 @@ class Token(str):
             return self._field.get_erased(self)
         if self._missing:
             raise TokenNotFound([str(self)])
-        if self._value is _UNSET:
+        if self._value is UNSET:
             self._value = decode(self._field.base_field, self._text or "")
         return self._value
 
     @property
     def is_mutated(self) -> bool:
         """Whether a mutable value (a JSON object) was changed in place since it was read."""
-        if self._value is _UNSET or isinstance(self._value, _IMMUTABLE):
+        if self._value is UNSET or isinstance(self._value, _IMMUTABLE):
             return False
         return encode(self._field.base_field, self._value) != self._text
 
@@ -87,7 +88,7 @@ class Token(str):
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Token:
-        value = self._value if self._value is _UNSET else copy.deepcopy(self._value, memo)
+        value = self._value if self._value is UNSET else copy.deepcopy(self._value, memo)
         twin = Token(self, self._field, self._text, value)
         twin._missing = self._missing
         return twin
@@ -124,6 +125,8 @@ class BoundToken(Token):
 
 def is_unloaded(cell: Any) -> bool:
     """Whether the cell is a reference token whose plaintext is not known yet."""
+    if type(cell) is Token:
+        return not cell.is_loaded
     if not isinstance(cell, str) or cell == "" or is_erased(cell):
         return False
     return not (isinstance(cell, Token) and cell.is_loaded)

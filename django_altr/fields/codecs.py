@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy
 from ..masks import MASK
 from ..redact import Redacted
 
-__all__ = ["InvalidValue", "clean", "decode", "encode"]
+__all__ = ["InvalidValue", "clean", "decode", "encode", "is_text"]
 
 
 class InvalidValue(ValidationError, ValueError):
@@ -56,6 +56,12 @@ def decode(field: models.Field[Any, Any], text: str) -> Any:
         f"{_name(field)}: what the vault holds cannot be read as {type(field).__name__}. "
         f"It was written by something else, or the base field was changed."
     )
+
+
+def is_text(field: models.Field[Any, Any]) -> bool:
+    """Tell whether the values of the field are the texts themselves, so that there is nothing to decode."""
+    as_it_is = (models.CharField.to_python, models.TextField.to_python)
+    return type(field).to_python in as_it_is and _to_value.dispatch(type(field)) is _to_value.dispatch(models.Field)
 
 
 def clean(field: models.Field[Any, Any], plaintext: Redacted[Any], instance: models.Model | None) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
@@ -29,7 +28,7 @@ from django.utils.asyncio import async_unsafe
 from ..markers import is_erased
 from ..masks import MASK, is_masking
 from ..signals import detokenized
-from .cells import Pending, Token, is_unloaded
+from .cells import UNSET, Pending, Token, is_unloaded
 from .rows import Peers, peers_of
 
 if TYPE_CHECKING:
@@ -61,25 +60,33 @@ def load(fields: Sequence[TokenizedField], instances: Iterable[Model]) -> None:
 
 
 def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model]) -> None:
-    cells: dict[str, list[tuple[Model, TokenizedField]]] = defaultdict(list)
-    for field in fields:
-        attname = field.attname
-        for instance in instances:
-            if is_unloaded(cell := instance.__dict__.get(attname)):
-                cells[str(cell)].append((instance, field))
-    if not cells:
+    owners = {field: _unloaded(field, instances) for field in fields}
+    # Each token once. One flat list a field: a container for each value would keep the garbage collector busy.
+    tokens = dict.fromkeys(str(each.__dict__[field.attname]) for field in fields for each in owners[field])
+    if not tokens:
         return
-    _fill(cells, _find(vault, cells))
-    _announce(vault, fields, cells, instances)
+    texts = _find(vault, tokens)
+    for field in fields:
+        _fill(field, owners[field], tokens, texts)
+    del texts
+    _announce(vault, fields, tokens, instances)
 
 
-# A function of its own, so that no plaintext is left in a frame that a receiver's error passes through.
-def _fill(cells: Mapping[str, list[tuple[Model, TokenizedField]]], texts: Mapping[str, str]) -> None:
-    for token, owners in cells.items():
+def _unloaded(field: TokenizedField, instances: Iterable[Model]) -> list[Model]:
+    attname = field.attname
+    return [instance for instance in instances if is_unloaded(instance.__dict__.get(attname))]
+
+
+def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str], texts: Mapping[str, str]) -> None:
+    attname, as_value = field.attname, field.reads_as_text
+    for instance in owners:
+        cells = instance.__dict__
+        token = cells[attname]
         text = texts.get(token)
-        for instance, field in owners:
-            cell = Token.missing(token, field) if text is None else Token(token, field, text)
-            instance.__dict__[field.attname] = cell
+        if text is not None:
+            cells[attname] = Token(token, field, text, text) if as_value else Token(token, field, text)
+        elif token in tokens:  # what another thread put here meanwhile was not asked for
+            cells[attname] = Token.missing(token, field)
 
 
 def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
@@ -131,10 +138,18 @@ class PlaintextAttribute:
 
     def __init__(self, field: TokenizedField) -> None:
         self.field = field
+        self._attname = field.attname
 
     def __get__(self, instance: Model | None, owner: type[Model] | None = None) -> Any:
         if instance is None:
             return self
+        cell = instance.__dict__.get(self._attname)
+        # What nearly every call finds comes first.
+        if type(cell) is Token and cell._value is not UNSET and not is_masking():
+            return cell._value
+        return self._read(instance)
+
+    def _read(self, instance: Model) -> Any:
         cell = self._cell(instance)
         if cell and is_masking():
             return MASK

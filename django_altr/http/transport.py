@@ -28,7 +28,8 @@ from .location import is_loopback, is_plain_http
 
 __all__ = ["BundleError", "VaultSession", "new_session"]
 
-#: Bytes handed to the socket at once: one TLS record, so that each has its own timeout.
+#: Bytes handed to a TLS socket at once: one record, so that each has its own timeout. (A plain socket has one timeout
+#: for whatever it is given.)
 PIECE = 16384
 
 
@@ -108,10 +109,11 @@ class _BoundedConnection(HTTPConnection):
             self._pieces.append(data)
             return
         deadline, view = current_deadline(), memoryview(data)
-        for start in range(0, len(view), PIECE):
+        size = PIECE if isinstance(self.sock, ssl.SSLSocket) else len(view) or 1
+        for start in range(0, len(view), size):
             if self.sock is not None:
                 self.sock.settimeout(deadline.timeout())
-            super().send(view[start : start + PIECE])
+            super().send(view[start : start + size])
 
 
 def _close_late(connected: Future[socket.socket]) -> None:
