@@ -15,6 +15,7 @@ from django.test import override_settings
 from pytest_django.live_server_helper import LiveServer
 
 from .people import Visitor
+from .policy import at_work
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def live_server() -> Iterator[LiveServer]:
-    middleware = ["tests.browser.policy.content_security_policy", *django_settings.MIDDLEWARE]
+    middleware = ["tests.browser.policy.middleware", *django_settings.MIDDLEWARE]
     with override_settings(MIDDLEWARE=middleware):
         server = LiveServer("localhost")
     yield server
@@ -77,10 +78,12 @@ def visit(chromium: Any, live_server: LiveServer, transactional_db: None, client
             user.is_superuser = True
             user.save()
         user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-        visitor = Visitor(chromium.new_context(base_url=live_server.url, **options), user)
+        visitor = Visitor(chromium.new_context(base_url=live_server.url, **options), user, live_server.url)
         visitors.append(visitor)
         return visitor
 
     yield open_browser
     for visitor in visitors:
         visitor.leave()
+    with at_work:  # what the browser asked for last
+        pass

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.test import Client
+
 #: Parts of Django's own admin with findings of their own: inputs of dates and of tabular inlines have no labels, links
 #: of breadcrumbs no underline.
 NOT_OURS = [".datetime", ".inline-group .tabular", ".breadcrumbs"]
@@ -22,8 +25,9 @@ REPORT_VIOLATIONS = """
 class Visitor:
     """One browser of one user, and what went wrong in it."""
 
-    def __init__(self, context: Any, user: Any) -> None:
+    def __init__(self, context: Any, user: Any, site: str) -> None:
         self.context = context
+        self.site = site
         self.user = user
         self.problems: list[str] = []
         context.add_init_script(REPORT_VIOLATIONS)
@@ -37,6 +41,14 @@ class Visitor:
             self.problems.append(message.text)
 
     def log_in(self) -> Any:
+        """Take over a session of the user; return the browser's page."""
+        client = Client()
+        client.force_login(self.user)
+        name = settings.SESSION_COOKIE_NAME
+        self.context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": self.site}])
+        return self.page
+
+    def log_in_by_hand(self) -> Any:
         """Log in through the admin's own page; return the browser's page."""
         self.page.goto("/admin/")
         self.page.fill("#id_username", self.user.username)
