@@ -196,22 +196,15 @@ class RemoteBackend(BaseBackend):
 
         Raises ``InvalidResponse`` for anything else: an echo of the request would bring plaintext into the column.
         """
-        for position, token in enumerate(tokens.reveal()):
-            if not self._is_new_token(Redacted(token), texts, position):
-                del token
-                raise self.invalid(
-                    call, "something that is no reference token (the option 'token_pattern' says what is)"
-                )
+        if not all(map(self._is_new_token, tokens.reveal(), texts.reveal())):
+            raise self.invalid(call, "something that is no reference token (the option 'token_pattern' says what is)")
         return tokens.reveal()
 
-    def _is_new_token(self, token: Redacted[Any], texts: Redacted[list[str]], position: int) -> bool:
-        text = token.reveal()
+    def _is_new_token(self, token: object, text: str) -> bool:
         return (
-            isinstance(text, str)
-            and self.is_plausible(text)
-            and self.is_token(text)
-            and text != texts.reveal()[position]
-        )
+            isinstance(token, str) and len(token) <= MAX_TOKEN_LENGTH and token != text
+            and token.isprintable() and self.is_token(token)
+        )  # fmt: skip
 
     def invalid(self, call: str, problem: str) -> InvalidResponse:
         return InvalidResponse(
