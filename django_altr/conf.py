@@ -146,10 +146,9 @@ def parse_altr_url(url: str) -> dict[str, Any]:
 
 
 def _entry(parts: Redacted[SplitResult]) -> dict[str, Any]:
-    scheme = parts.reveal().scheme
-    if scheme not in SCHEMES:
+    if parts.reveal().scheme not in SCHEMES:  # it may be anything, the secret too
         raise InvalidVaultError(f"An ALTR URL starts with one of {', '.join(f'{name}://' for name in SCHEMES)}.")
-    backend, location_scheme = SCHEMES[scheme]
+    backend, location_scheme = SCHEMES[parts.reveal().scheme]
     host = Redacted(parts.reveal().netloc.rpartition("@")[2])
     entry = {"BACKEND": backend, "LOCATION": host.reveal()} | _query_options(parts)
     if not location_scheme:
