@@ -18,7 +18,7 @@ from django_altr.exceptions import ServiceUnavailable, TokenErased, TokenNotFoun
 from django_altr.fields import detokenize
 from tests.models import Patient, Supplier
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def erase(*args, model="tests.Patient", no_input=True):

@@ -22,7 +22,8 @@ from django_altr.lifecycle.journal import DELETED, FAILED, MADE, RELEASED, Journ
 from tests.models import Account, Bare, Person, Wallet
 from tests.sandbox_fixture import ROOT
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+commits = pytest.mark.django_db(transaction=True)
 
 
 def orphans(*args, min_age=0.0, **options):
@@ -231,6 +232,7 @@ def test_outage_is_an_error_and_can_be_repeated(journal):
     assert not holds(token)
 
 
+@commits
 def test_finishes_deletions_that_failed(journal):
     wallet = Wallet.objects.create(card="4111")
     vaults["default"].fail_with(ServiceUnavailable("down"), times=1)
@@ -242,6 +244,7 @@ def test_finishes_deletions_that_failed(journal):
     assert not holds(wallet.card_token)
 
 
+@commits
 def test_what_was_deleted_after_commit_is_recorded(journal):
     wallet = Wallet.objects.create(card="4111")
     wallet.delete()
@@ -249,6 +252,7 @@ def test_what_was_deleted_after_commit_is_recorded(journal):
     assert "0 orphans" in orphans()
 
 
+@commits
 def test_compaction_keeps_orphans_and_drops_what_is_settled(journal, monkeypatch):
     token = roll_back()
     kept = Person.objects.create(name="Grace", email="")

@@ -11,7 +11,7 @@ from django_altr.exceptions import ServiceUnavailable
 from django_altr.fields import TokenizedField, detokenize
 from tests.models import Split
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -97,6 +97,7 @@ def copy_to_the_new_vault(apps, schema_editor):
     Person.objects.bulk_update(batch, ["ssn_new"])
 
 
+@pytest.mark.django_db(transaction=True)
 def test_moving_a_field_to_another_vault(both):
     old = TokenizedField(models.CharField(max_length=20, null=True))
     new = TokenizedField(models.CharField(max_length=20, null=True), vault="second")
