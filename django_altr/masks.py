@@ -103,7 +103,7 @@ def mask_repr(model: type[models.Model]) -> None:
         try:
             with masked():
                 return show(self)
-        except Exception:  # a mask is no date that a __str__ could format
+        except Exception:  # a mask is not all that a __str__ may want of a value
             return f"<{type(self).__name__}: {self.pk}>"
 
     masked_repr._altr_original = show  # type: ignore[attr-defined]

@@ -44,9 +44,9 @@ def test_repr_of_a_class_of_its_own_is_masked(vault):
         def __repr__(self):
             return f"Child({self.day})"
 
-    class Formatted(Base):
+    class Odd(Base):
         def __repr__(self):
-            return f"{self.day:%Y}"
+            return str(1 / self.day)
 
     class Heir(Base):
         pass
@@ -55,7 +55,7 @@ def test_repr_of_a_class_of_its_own_is_masked(vault):
     assert repr(Child(day=day)) == "Child(••••••••)"
     assert repr(Heir(day=day)) == "Base(••••••••)"
     assert repr(Heir(day=None)) == "Base(None)"
-    assert repr(Formatted(pk=7, day=day)) == "<Formatted: 7>"
+    assert repr(Odd(pk=7, day=day)) == "<Odd: 7>"
 
 
 @pytest.mark.parametrize("model", [Person, Person.orders.rel.related_model])

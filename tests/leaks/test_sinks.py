@@ -188,6 +188,7 @@ def test_error_page(bird_vault: Sandbox, debug: None, leak_free: LeakFree) -> No
         leak_free("Error page", page, reporter.get_traceback_text())
 
 
+@pytest.mark.filterwarnings("ignore:.*MAILERS")
 def test_error_mail(
     bird_vault: Sandbox, settings: Any, client: Client, leak_free: LeakFree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
