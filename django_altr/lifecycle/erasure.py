@@ -22,7 +22,7 @@ from .watch import unwatched
 if TYPE_CHECKING:
     from ..fields import TokenizedField
 
-__all__ = ["Erasure", "HeldElsewhere", "NotErased", "erase"]
+__all__ = ["Erasure", "HeldElsewhere", "NoToken", "NotErased", "erase"]
 
 
 class HeldElsewhere(AltrError):
@@ -33,6 +33,16 @@ class HeldElsewhere(AltrError):
         super().__init__(
             f"{len(holders)} other values have the same reference tokens. Nothing was erased. Erase them, too "
             f"(--everywhere), or give them tokens of their own by assigning them anew."
+        )
+
+
+class NoToken(AltrError):
+    """A row holds something that is no reference token, such as plaintext that was never tokenized."""
+
+    def __init__(self, each: TokenizedField, pk: Any) -> None:
+        super().__init__(
+            f"{each} of the row with the primary key {pk!r} holds something that is no reference token. Nothing was "
+            f"erased. Tokenize the column first, or set the vault's option 'token_pattern' if its tokens differ."
         )
 
 
@@ -67,6 +77,8 @@ class Erasure:
             self.already_erased += 1
         elif token:
             key = getattr(instance, _primary_key(each))
+            if not _is_token(each, token):
+                raise NoToken(each, key)
             self.holders.append(Holder(each, self.rows.db, key, str(token)))
 
     def _all_holders(self) -> Iterator[Holder]:
@@ -79,6 +91,12 @@ class Erasure:
         for holder in self.holders:
             tokens[holder.field.vault].add(holder.token)
         return tokens
+
+
+def _is_token(each: TokenizedField, text: str) -> bool:
+    from ..backends import vaults
+
+    return vaults[each.vault].is_token(str(text))
 
 
 def _primary_key(each: TokenizedField) -> str:

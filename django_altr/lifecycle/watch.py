@@ -52,7 +52,7 @@ def _let_go(tokens: Mapping[TokenizedField, Collection[str]], using: str) -> Non
     """Record the tokens, and delete them after commit where the field says so."""
     doomed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for field, every in tokens.items():
-        released = {str(token) for token in every if token and not is_erased(token)}
+        released = {str(token) for token in every if _is_token(field, token)}
         if released:
             if (journal := journal_of(field.vault)) is not None:
                 journal.record(RELEASED, {str(field): sorted(released)})
@@ -60,6 +60,13 @@ def _let_go(tokens: Mapping[TokenizedField, Collection[str]], using: str) -> Non
                 doomed[field.vault, str(field)] |= released
     if doomed:
         release_after_commit(connections[using], doomed)
+
+
+def _is_token(field: TokenizedField, cell: str) -> bool:
+    """Whether it may be recorded: a column that is not tokenized yet holds plaintext."""
+    from ..backends import vaults
+
+    return bool(cell) and not is_erased(cell) and vaults[field.vault].is_token(cell)
 
 
 # Updates

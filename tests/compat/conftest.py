@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -31,7 +32,10 @@ def client_python(request: pytest.FixtureRequest) -> Path:
         )  # fmt: skip
         if done.returncode:
             pytest.skip(f"{REQUIREMENT} cannot be installed here: {done.stderr.strip()[-300:]}")
-        unfinished.rename(cached)
+        try:
+            unfinished.rename(cached)
+        except OSError:  # another worker was faster
+            shutil.rmtree(unfinished)
     return cached / "bin" / "python"
 
 

@@ -11,6 +11,7 @@ import pytest
 from django import forms
 from django.core import serializers
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models import QuerySet
 
 from django_altr import vaults
@@ -318,3 +319,12 @@ def test_erased_values_have_an_error_that_pickles(patient):
     with pytest.raises(TokenErased) as raised:
         _ = erased.ssn
     assert isinstance(pickle.loads(pickle.dumps(raised.value)), TokenErased)
+
+
+def test_column_that_still_holds_plaintext_is_refused(vault, patient):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE tests_patient SET ssn = %s", ["plaintext-canary"])
+    with pytest.raises(CommandError, match=r"tests.Patient.ssn of the row .* is no reference token") as raised:
+        erase(f"--filter=pk={patient.pk}")
+    assert "canary" not in str(raised.value)
+    assert vault.backend.calls == []

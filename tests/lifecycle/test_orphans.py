@@ -14,7 +14,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 from django_altr import vaults
 from django_altr.exceptions import ServiceUnavailable
@@ -326,3 +326,29 @@ def test_every_line_is_json(journal):
     (path,) = journal.directory.iterdir()
     (line,) = [line for line in path.read_text().splitlines() if line]
     assert set(json.loads(line)) == {"op", "vault", "field", "at", "tokens"}
+
+
+def write_plaintext_into(column, text):
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE tests_person SET {column} = %s", [text])
+
+
+def test_plaintext_of_a_column_that_is_not_tokenized_yet_is_not_recorded(journal):
+    Person.objects.create(name="Ada", email="")
+    write_plaintext_into("name", "plaintext-canary")
+    Person.objects.update(name="Grace")
+    write_plaintext_into("name", "plaintext-canary")
+    Person.objects.all().delete()
+    assert b"canary" not in b"".join(path.read_bytes() for path in journal.directory.iterdir())
+
+
+def test_table_that_cannot_be_searched_stops_the_deletion(journal, monkeypatch):
+    token = roll_back()
+
+    def fail(*args):
+        raise OperationalError("the server is gone")
+
+    monkeypatch.setattr("django_altr.lifecycle.holders._in_column", fail)
+    with pytest.raises(CommandError, match="Not every table could be searched"):
+        orphans("--delete", "--no-input")
+    assert holds(token)

@@ -47,7 +47,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         erasure = self._erasure(options)
-        erasure.collect()
+        self._collect(erasure)
         self._tell(erasure, options)
         if erasure.others and not options["everywhere"]:
             raise CommandError(str(HeldElsewhere(erasure.others)))
@@ -65,6 +65,15 @@ class Command(BaseCommand):
             reason = str(error)
         else:
             return Erasure(_rows(model, options["filter"], options["database"]), _fields(model, options["fields"]))
+        raise CommandError(reason)
+
+    def _collect(self, erasure: Erasure) -> None:
+        try:
+            erasure.collect()
+        except AltrError as error:
+            reason = str(error)
+        else:
+            return
         raise CommandError(reason)
 
     def _tell(self, erasure: Erasure, options: dict[str, Any]) -> None:

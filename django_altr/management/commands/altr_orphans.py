@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from django_altr.backends import vaults
 from django_altr.conf import InvalidVaultError
@@ -47,7 +48,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, vault: str | None = None, **options: Any) -> None:
         self.verbosity: int = options["verbosity"]
-        remaining = sum(self._handle(journal, options) for journal in self._journals(vault))
+        try:
+            remaining = sum(self._handle(journal, options) for journal in self._journals(vault))
+        except DatabaseError as error:
+            raise CommandError(f"Not every table could be searched, so nothing more was deleted: {error}") from error
         if options["check"] and remaining:
             raise CommandError(f"{remaining} orphans remain.")
 
