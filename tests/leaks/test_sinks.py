@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -285,11 +286,12 @@ def test_cache_in_redis(person: Person, settings: Any, leak_free: LeakFree) -> N
         server.ping()
     except redis.ConnectionError:
         pytest.skip("No Redis.")
+    prefix = f"leaks-{uuid.uuid4()}"
     settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url, "KEY_PREFIX": "leaks"}
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url, "KEY_PREFIX": prefix}
     }
     caches["default"].set_many({"people": read_all(), "one": person})
-    keys = server.keys("leaks:*")
+    keys = server.keys(f"{prefix}:*")
     contents = [server.get(key) for key in keys]
     server.delete(*keys)
     server.close()
