@@ -10,7 +10,7 @@ import base64
 import json
 import warnings
 from datetime import UTC, datetime
-from functools import singledispatch
+from functools import cache, singledispatch
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +37,7 @@ def encode(field: models.Field[Any, Any], value: Any) -> str:
     Raises ``InvalidValue`` where the base field refuses the value.
     """
     try:
-        return _checked(_to_text(field, value))
+        return _checked(value if type(value) is str and is_text(type(field)) else _to_text(field, value))
     except Exception:  # it may hold the value: our own error is raised below, without a context
         del value
     raise InvalidValue(f"{_name(field)} cannot store this value: {type(field).__name__} does not accept it.")
@@ -58,10 +58,14 @@ def decode(field: models.Field[Any, Any], text: str) -> Any:
     )
 
 
-def is_text(field: models.Field[Any, Any]) -> bool:
-    """Tell whether the values of the field are the texts themselves, so that there is nothing to decode."""
-    as_it_is = (models.CharField.to_python, models.TextField.to_python)
-    return type(field).to_python in as_it_is and _to_value.dispatch(type(field)) is _to_value.dispatch(models.Field)
+@cache
+def is_text(kind: type[models.Field[Any, Any]]) -> bool:
+    """Tell whether the values of such a field are the texts themselves, so there is nothing to encode or decode."""
+    return (
+        kind.to_python in (models.CharField.to_python, models.TextField.to_python)
+        and kind.value_to_string is models.Field.value_to_string
+        and all(codec.dispatch(kind) is codec.dispatch(models.Field) for codec in (_to_text, _to_value))
+    )
 
 
 def clean(field: models.Field[Any, Any], plaintext: Redacted[Any], instance: models.Model | None) -> Any:

@@ -32,13 +32,21 @@ __all__ = [
 
 def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -> list[TokenizedField]:
     """Return the model's tokenized fields; with names, those that go by one of them (``name`` or ``attname``)."""
+    fields = _all_tokenized_fields(model._meta)
+    if names is None:
+        return list(fields)
+    return [field for field in fields if field.name in names or field.attname in names]
+
+
+def _all_tokenized_fields(options: Any) -> list[TokenizedField]:
     from . import TokenizedField
 
-    return [
-        field
-        for field in model._meta.concrete_fields
-        if isinstance(field, TokenizedField) and (names is None or field.name in names or field.attname in names)
-    ]
+    # Asked for every instance that is saved. Django makes a new list of columns when a field is added.
+    columns, fields = getattr(options, "_altr_tokenized", (None, []))
+    if columns is not options.concrete_fields:
+        fields = [field for field in options.concrete_fields if isinstance(field, TokenizedField)]
+        options._altr_tokenized = options.concrete_fields, fields
+    return fields
 
 
 def tokenize_on_save() -> None:
