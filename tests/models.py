@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from simple_history.models import HistoricalRecords
@@ -274,3 +276,12 @@ class Split(models.Model):
     home = TokenizedField(models.CharField(max_length=30, null=True), metadata=None)
     away = TokenizedField(models.CharField(max_length=30, null=True), vault="second", metadata=None)
     far = TokenizedField(models.CharField(max_length=30, null=True), vault="second", metadata=None)
+
+
+class Remark(models.Model):
+    """Belongs to an object of any model."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.PositiveIntegerField()
+    target = GenericForeignKey()
+    text = TokenizedField(models.TextField())

@@ -15,7 +15,7 @@ from ..exceptions import AltrError
 from ..fields.reads import load
 from ..fields.writes import tokenized_fields
 from .notices import notice
-from .references import parent_attname
+from .references import inline_objects, parent_attname
 
 __all__ = ["CopiesObjects"]
 
@@ -42,7 +42,7 @@ class CopiesObjects(BaseModelAdmin):  # type: ignore[type-arg]
         original = getattr(request, "altr_original", None)
         for formset, inline in super().get_formsets_with_inlines(request, obj):  # type: ignore[misc]
             if original is not None and tokenized_fields(inline.model):
-                originals = inline.get_queryset(request).filter(**{parent_attname(inline): original.pk})
+                originals = inline_objects(inline, request).filter(**{parent_attname(inline): original.pk})
                 formset = type(formset.__name__, (_Copies, formset), {"altr_originals": originals})
             yield formset, inline
 

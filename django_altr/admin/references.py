@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.utils import quote
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.forms.models import _get_foreign_key
 from django.http import HttpRequest
@@ -23,7 +24,16 @@ from ..masks import MASK
 if TYPE_CHECKING:
     from .options import TokenizedAdminMixin
 
-__all__ = ["MaskedColumn", "Page", "ReadonlyReference", "mask_html", "parent_attname", "replaced", "tokenized_path"]
+__all__ = [
+    "MaskedColumn",
+    "Page",
+    "ReadonlyReference",
+    "inline_objects",
+    "mask_html",
+    "parent_attname",
+    "replaced",
+    "tokenized_path",
+]
 
 
 def mask_html() -> SafeString:
@@ -110,6 +120,15 @@ def parent_attname(inline: Any) -> str:
     if hasattr(inline, "ct_fk_field"):  # a generic relation
         return str(inline.ct_fk_field)
     return str(_get_foreign_key(inline.parent_model, inline.model, fk_name=inline.fk_name).attname)
+
+
+def inline_objects(inline: Any, request: HttpRequest) -> models.QuerySet[Any]:
+    """Return the objects that an inline shows of any object."""
+    objects: models.QuerySet[Any] = inline.get_queryset(request)
+    if hasattr(inline, "ct_field"):
+        content_type = ContentType.objects.get_for_model(inline.parent_model, for_concrete_model=False)
+        return objects.filter(**{inline.ct_field: content_type})
+    return objects
 
 
 class _Masked:

@@ -23,7 +23,7 @@ from ..masks import mask_revealed
 from .audit import display_name, log_reveal
 from .display import display_text, input_text
 from .notices import notice, status_code
-from .references import parent_attname
+from .references import inline_objects, parent_attname
 
 __all__ = ["Details", "Reveal", "clean_reason"]
 
@@ -81,7 +81,7 @@ class _TargetView:
 
     def _object_of_inline(self, request: HttpRequest, inline: Any, pk: str) -> models.Model | None:
         try:
-            obj: models.Model | None = inline.get_queryset(request).filter(pk=pk).first()
+            obj: models.Model | None = inline_objects(inline, request).filter(pk=pk).first()
         except (ValidationError, ValueError):
             return None
         if obj is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.contenttypes.admin import GenericTabularInline
 
 from django_altr.admin import TokenizedAdminMixin
-from tests.models import Account, Everything, Labelled, Named, Options, Order, Person
+from tests.models import Account, Everything, Labelled, Named, Options, Order, Person, Remark, Twin
 
 site = admin.AdminSite(name="altr")
 
@@ -46,8 +47,15 @@ class EverythingAdmin(TokenizedAdminMixin, admin.ModelAdmin):
     reveal_reason = "no"
 
 
+class RemarkInline(TokenizedAdminMixin, GenericTabularInline):
+    model = Remark
+    extra = 0
+
+
 @admin.register(Options, site=site)
 class OptionsAdmin(TokenizedAdminMixin, admin.ModelAdmin):
+    inlines = [RemarkInline]
+    save_as = True
     radio_fields = {"level": admin.HORIZONTAL}
 
 
@@ -68,3 +76,8 @@ class NamedInline(TokenizedAdminMixin, admin.StackedInline):
 class NamedAdmin(TokenizedAdminMixin, admin.ModelAdmin):
     list_display = ["__str__", "secret"]
     inlines = [NamedInline]
+
+
+@admin.register(Twin, site=site)
+class TwinAdmin(TokenizedAdminMixin, admin.ModelAdmin):
+    reveal_reason = "no"

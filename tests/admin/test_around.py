@@ -13,7 +13,7 @@ from django.test import Client
 from django_altr.backends.locmem import LocMemBackend
 from django_altr.exceptions import VaultConnectionError
 from django_altr.masks import MASK
-from tests.models import Named, Order, Person
+from tests.models import Named, Options, Order, Person, Remark
 
 from .reading import form_data
 
@@ -83,6 +83,39 @@ class TestInlines:
         assert response.status_code == 302
         assert vault.calls == [("tokenize", 1)]
         assert Named.objects.get(code="b").secret == "new"
+
+
+class TestGenericInlines:
+    @pytest.fixture
+    def options(self, vault: LocMemBackend, db: None) -> Options:
+        options = Options.objects.create(level="g", tags=["a"])
+        Remark.objects.create(target=options, text="a remark")
+        return options
+
+    def test_value_is_revealed_through_its_parent(self, admin: Client, options: Options) -> None:
+        page = admin.get(f"/admin/tests/options/{options.pk}/change/").content.decode()
+        url = f"/admin/tests/options/tokenized/tests.remark/{Remark.objects.get().pk}/text/reveal/"
+        assert url in page
+        assert "a remark" not in page
+        assert admin.post(url, HTTP_ACCEPT="application/json").json()["value"] == "a remark"
+
+    def test_value_of_an_object_of_another_model_is_not(self, admin: Client, options: Options) -> None:
+        person = Person.objects.create(pk=options.pk, name="Ada")
+        other = Remark.objects.create(target=person, text="not here")
+        url = f"/admin/tests/options/tokenized/tests.remark/{other.pk}/text/reveal/"
+        assert admin.post(url).status_code == 404
+
+    def test_is_copied(self, admin: Client, options: Options, vault: LocMemBackend) -> None:
+        url = f"/admin/tests/options/{options.pk}/change/"
+        response = admin.post(url, form_data(admin.get(url), _saveasnew="Save as new"))
+        assert response.status_code == 302
+        copy = Options.objects.exclude(pk=options.pk).get()
+        assert copy.level == "g"
+        assert [remark.text for remark in Remark.objects.filter(object_id=copy.pk)] == ["a remark"]
+
+    @pytest.mark.parametrize("pk", ["x", "999999"])
+    def test_unknown_object_is_404(self, admin: Client, options: Options, pk: str) -> None:
+        assert admin.post(f"/admin/tests/options/tokenized/tests.remark/{pk}/text/reveal/").status_code == 404
 
 
 class TestSaveAsNew:

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from django_altr.backends.locmem import LocMemBackend
-from django_altr.exceptions import VaultConnectionError
+from django_altr.exceptions import DataCapExceeded, ValueTooLarge, VaultConnectionError
 from django_altr.masks import MASK
 from tests.models import Account, Everything, Labelled, Options, Order, Person
 
@@ -275,6 +275,17 @@ def test_failing_vault_keeps_what_was_entered(admin: Client, vault: LocMemBacken
     vault.fail_with(None)
     stored = Account.objects.get()
     assert (stored.balance, stored.note) == (0, "old")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(DataCapExceeded("cap"), "The vault is full"), (ValueTooLarge("4 kB"), "The value is too large")],
+)
+def test_refused_value_is_told(admin: Client, vault: LocMemBackend, db: None, error: Exception, words: str) -> None:
+    account = Account.objects.create(iban="DE1", owner_ssn="1")
+    page = admin.get(url(account))
+    vault.fail_with(error)
+    assert words in admin.post(url(account), form_data(page, note="n")).content.decode()
 
 
 def test_name_in_the_title_costs_one_request_and_is_masked_while_the_vault_fails(

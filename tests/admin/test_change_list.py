@@ -13,7 +13,7 @@ from django.test import Client
 from django_altr.backends.locmem import LocMemBackend
 from django_altr.exceptions import VaultConnectionError
 from django_altr.masks import MASK
-from tests.models import Account, Named, Order, Person
+from tests.models import Account, Named, Order, Person, Twin
 
 from .reading import form_data
 
@@ -186,6 +186,14 @@ class TestRevealSelected:
         response = self.post(admin, [account], fields=["note"], reason="audit", output="csv")
         text = response.content.decode("utf-8-sig")
         assert next(row for row in csv.reader(io.StringIO(text, newline="")) if row[0] != "id")[1] == f"'{formula}"
+
+    def test_file_has_values_of_every_type(self, admin: Client, vault: LocMemBackend, db: None) -> None:
+        twins = [Twin.objects.create(number=-5, data={"a": "é"}), Twin.objects.create()]
+        data = {"action": "reveal_selected", "_selected_action": [twin.pk for twin in twins]}
+        chosen = {"fields": ["number", "data"], "output": "csv"}
+        text = admin.post("/admin/tests/twin/", {**data, **chosen}).content.decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text)))
+        assert sorted(row[1:] for row in rows) == [["", ""], ["-5", '{"a": "é"}'], ["number", "data"]]
 
     def test_needs_fields_and_a_reason(self, admin: Client, accounts: list[Account], vault: LocMemBackend) -> None:
         page = self.post(admin, accounts[:2], fields=["iban"], output="page").content.decode()

@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from django_altr.backends.locmem import LocMemBackend
-from django_altr.exceptions import TokenErased, VaultConnectionError, VaultTimeout
+from django_altr.exceptions import Forbidden, TokenErased, Unauthorized, VaultConnectionError, VaultTimeout
 from django_altr.signals import detokenized
 from tests.models import Account, Everything, Labelled, Named, Options, Order, Person
 
@@ -152,6 +152,8 @@ def test_empty_value_is_404(admin: Client, vault: LocMemBackend, db: None) -> No
         (VaultConnectionError("no route"), 503, "cannot be reached"),
         (VaultTimeout("too slow"), 503, "cannot be reached"),
         (TokenErased(["t"]), 404, "erased"),
+        (Unauthorized("bad signature"), 503, "key of this site is wrong or lacks the right"),
+        (Forbidden("no right to read"), 503, "key of this site is wrong or lacks the right"),
     ],
 )
 def test_failing_vault_is_a_plain_notice_and_no_log_entry(
