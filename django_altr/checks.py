@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from .backends import BaseBackend, import_backend
 from .backends.locmem import LocMemBackend
 from .conf import KEYS, InvalidVaultError, configured_vaults
+from .lifecycle.journal import journal_of
 from .redact import Redacted
 
 __all__ = ["check_deployment", "check_vaults"]
@@ -42,6 +43,13 @@ def _check_vault(alias: str, params: Redacted[Any]) -> Iterator[CheckMessage]:
     for name in sorted(set(map(str, params.reveal())) - KEYS):
         yield Warning(
             f"{where}: the key {name!r} is unknown.", hint=f"Known are {', '.join(sorted(KEYS))}.", id="altr.W002"
+        )
+    journal = journal_of(alias)
+    if journal is not None and not journal.is_writable:
+        yield Warning(
+            f"{where}: the journal's directory cannot be written: {str(journal.directory)!r}.",
+            hint="Create it, or its parent directory, with write permission for the user that this process runs as.",
+            id="altr.W004",
         )
     if params.reveal().get("SECRET") == SANDBOX_SECRET and not settings.DEBUG:
         yield Warning(

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
 
 from django_altr.fields import TokenizedField
 from django_altr.fields.cells import Token
+from django_altr.markers import ERASED
 
 __all__ = ["ColumnCommand"]
 
@@ -87,6 +88,7 @@ class ColumnCommand(BaseCommand):
             self._manager(field, options["database"])
             .filter(**{f"{field.name}__isnull": False})
             .exclude(**{f"{field.name}__token": ""})
+            .exclude(**{f"{field.name}__token__startswith": ERASED})
             .values_list("pk", f"{field.name}__token")
             .order_by("pk")
         )

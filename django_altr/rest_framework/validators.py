@@ -9,6 +9,7 @@ from django.db.models import Model
 from rest_framework.validators import UniqueTogetherValidator
 
 from django_altr.fields.cells import Token, is_unloaded
+from django_altr.markers import is_erased
 from django_altr.fields.writes import tokenized_fields
 
 __all__ = ["register"]
@@ -49,6 +50,6 @@ class _Row:
     def __getattr__(self, name: str) -> Any:
         for field in tokenized_fields(type(self._instance), {name}):
             cell = getattr(self._instance, field.attname)
-            if is_unloaded(cell):
+            if is_unloaded(cell) or is_erased(cell):
                 return Token(cell, field)
         return getattr(self._instance, name)
