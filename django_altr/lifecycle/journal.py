@@ -62,6 +62,12 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal of {self.vault!r} in {str(self.directory)!r}>"
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the directory can be written, or made where it does not exist yet."""
+        there = next(each for each in (self.directory, *self.directory.absolute().parents) if each.exists())
+        return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
     def record(self, operation: Operation, tokens: Mapping[str, Iterable[str]]) -> None:
         """Record what happened to the tokens of fields: label -> tokens.
 
@@ -181,6 +187,6 @@ def journal_of(vault: str) -> Journal | None:
 
     try:
         directory = (vaults.settings[vault].get("OPTIONS") or {}).get("journal")
+        return _journal(os.fspath(directory), vault) if directory else None
     except Exception:  # the system checks say what is wrong with the settings
         return None
-    return _journal(os.fspath(directory), vault) if directory else None

@@ -6,7 +6,11 @@ import pytest
 from django.core import checks
 from django.db import models
 
+from django_altr.backends.locmem import LocMemBackend
+from django_altr.checks import check_vaults
+from django_altr.conf import parse_altr_url
 from django_altr.fields import TokenizedField
+from django_altr.redact import Redacted
 from tests.fields.test_field_checks import problems
 from tests.fields.test_migrations import written
 
@@ -76,3 +80,22 @@ def test_options_are_written_into_migrations_if_given(options):
     assert {name: kwargs[name] for name in ("on_delete", "erased") if name in kwargs} == options
     again = written(field)
     assert (again.on_delete, again.erased) == (field.on_delete, field.erased)
+
+
+def test_journal_that_cannot_be_written_is_a_warning(journal):
+    assert check_vaults() == []
+    journal.directory.write_text("a file is no directory")
+    (problem,) = check_vaults()
+    assert problem.id == "altr.W004"
+    assert problem.hint
+
+
+@pytest.mark.parametrize("value", [7, "", ["x"]])
+def test_journal_is_a_path(value):
+    params = {"BACKEND": "django_altr.backends.locmem.LocMemBackend", "OPTIONS": {"journal": value}}
+    (problem,) = LocMemBackend.config_problems(Redacted(params))
+    assert problem.id == "altr.E007"
+
+
+def test_journal_can_be_given_in_a_url():
+    assert parse_altr_url("altr-locmem://?journal=/var/lib/altr")["OPTIONS"] == {"journal": "/var/lib/altr"}

@@ -328,3 +328,12 @@ def test_column_that_still_holds_plaintext_is_refused(vault, patient):
         erase(f"--filter=pk={patient.pk}")
     assert "canary" not in str(raised.value)
     assert vault.backend.calls == []
+
+
+def test_tokenizing_a_column_leaves_markers_alone(vault, patient):
+    erase(f"--filter=pk={patient.pk}")
+    vault.forget()
+    call_command("altr_tokenize", "tests.Patient", stdout=StringIO())
+    assert [name for name, _ in vault.backend.calls if name == "tokenize"] == []
+    with pytest.raises(TokenErased):
+        _ = again(patient).ssn
