@@ -286,6 +286,18 @@ def test_retry_after_is_obeyed_within_the_budget(client: Client, sandbox: Sandbo
     assert time.monotonic() - started < 1
 
 
+def test_a_retry_after_that_says_nothing_is_passed_over(client: Client, sandbox: Sandbox) -> None:
+    with sandbox.misbehave(route=IMPORT, times=1, status=429, headers={"Retry-After": "soon"}):
+        assert give(client)["error"] == 0
+
+
+def test_a_closed_client_can_be_used_again(client: Client, sandbox: Sandbox) -> None:
+    for _ in range(2):
+        give(client)
+        client.close()
+    assert sandbox.connections == 2
+
+
 def test_a_platform_that_is_not_there_is_told(client: Client, settings: Any) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
