@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
@@ -235,7 +237,10 @@ def _take_as_tokens(instance: Model, fields: Iterable[TokenizedField]) -> None:
 class _Bulk:
     """The pending cells of one ``bulk_create`` or ``bulk_update``, whose statements may be many."""
 
-    def __init__(self) -> None:
+    def __init__(self, caller: FrameType) -> None:
+        #: The frame that prepares the objects, one after the other. Another one is another operation: this one failed
+        #: before its first statement, and its values must not be written with those of the next.
+        self.caller: FrameType | None = caller
         self.cells: list[tuple[Model, Pending]] = []
 
     def add(self, instance: Model, pending: Pending) -> None:
@@ -243,7 +248,7 @@ class _Bulk:
         self.cells.append((instance, pending))
 
     def tokenize(self) -> None:
-        _current.bulk = None
+        _current.bulk = self.caller = None
         cells, self.cells = self.cells, []
         for _, pending in cells:
             pending.flush = None
@@ -272,7 +277,7 @@ def tokenize_bulk_writes(model: type[Model]) -> None:
         try:
             prepare(self, operation_name, fields)
             if operation_name != "save":
-                _collect(self, fields, add=operation_name == "bulk_create")
+                _collect(self, fields, operation_name == "bulk_create", sys._getframe(1))
         except BaseException:
             _current.bulk = None
             raise
@@ -280,10 +285,11 @@ def tokenize_bulk_writes(model: type[Model]) -> None:
     model._prepare_related_fields_for_save = collecting  # type: ignore[attr-defined]
 
 
-def _collect(instance: Model, fields: Collection[Any] | None, add: bool) -> None:
+def _collect(instance: Model, fields: Collection[Any] | None, add: bool, caller: FrameType) -> None:
     names = None if fields is None else {field.name for field in fields}
     for field in tokenized_fields(type(instance), names):
         pending = _pending_cell(instance, field, add)
         if pending is not None:
-            _current.bulk = _current.bulk or _Bulk()
+            if _current.bulk is None or _current.bulk.caller is not caller:
+                _current.bulk = _Bulk(caller)
             _current.bulk.add(instance, pending)
