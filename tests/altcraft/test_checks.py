@@ -38,6 +38,16 @@ def test_the_apps_modules_are_found() -> None:
     assert registry.by_label("tests.subscriber") is registry[Subscriber]
 
 
+def test_other_models_are_not_listened_to() -> None:
+    from django.db.models.signals import post_save, pre_delete
+
+    from django_altr.contrib.altcraft.receivers import row_deleted, row_saved
+
+    for signal, receiver in [(post_save, row_saved), (pre_delete, row_deleted)]:
+        assert receiver in signal._live_receivers(Subscriber)[0]
+        assert receiver not in signal._live_receivers(Person)[0]
+
+
 def test_a_model_has_one_mapping() -> None:
     with pytest.raises(altcraft.AlreadyRegistered, match="tests.Subscriber has a mapping already"):
         altcraft.register(Subscriber)(SubscriberProfile)

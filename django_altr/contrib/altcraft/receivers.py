@@ -5,19 +5,27 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from django.apps import apps
 from django.db import transaction
 from django.db.models import Model, signals
 
 from .mapping import ProfileMapping, registry
 from .models import Delivery
+from .profiles import SALT
 
 __all__ = ["connect"]
 
 
 def connect() -> None:
-    """Connect without a sender: rows are saved through proxies and children too."""
-    signals.post_save.connect(row_saved, dispatch_uid="django_altr.contrib.altcraft.saved")
-    signals.pre_delete.connect(row_deleted, dispatch_uid="django_altr.contrib.altcraft.deleted")
+    """Listen to the models that have a mapping, and to their proxies and children.
+
+    Not to all models: one that is listened to cannot be deleted from without reading its rows first.
+    """
+    concrete = tuple(mapping.model._meta.concrete_model or mapping.model for mapping in registry)
+    for model in apps.get_models():
+        if issubclass(model, concrete):
+            signals.post_save.connect(row_saved, sender=model, dispatch_uid=f"{SALT}.saved")
+            signals.pre_delete.connect(row_deleted, sender=model, dispatch_uid=f"{SALT}.deleted")
 
 
 def row_saved(instance: Model, raw: bool = False, using: str | None = None, **kwargs: Any) -> None:
