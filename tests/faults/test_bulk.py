@@ -23,7 +23,8 @@ def test_bulk_create_after_a_lost_connection(vault, monkeypatch, same):
     people = [Person(name="a"), Person(name="b")]
     with monkeypatch.context() as patch, pytest.raises(OperationalError):
         patch.setattr(QuerySet, "_batched_insert", fail)
-        Person.objects.bulk_create(people)
+        with transaction.atomic():  # the test's own transaction goes on
+            Person.objects.bulk_create(people)
     again = people if same else [Person(name="c")]
     Person.objects.bulk_create(again)
     assert vault.writes == [len(again)]
