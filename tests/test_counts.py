@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_values_of_related_rows_are_read_together(server: Sandbox) -> None:
 def test_a_page_of_25_rows_and_two_fields_is_one_request_and_one_query(server: Sandbox) -> None:
     write(server, 30)
     with CaptureQueriesContext(connection) as queries:
-        page = list(Bare.objects.prefetch_related(PrefetchTokenized("value", "other"))[:25])
+        page = list(Bare.objects.order_by("pk").prefetch_related(PrefetchTokenized("value", "other"))[:25])
         assert [(row.value, row.other) for row in page] == [(f"value {n}", f"other {n}") for n in range(25)]
     assert server.counts == {READ: 1}
     assert len(queries) == 1
@@ -128,6 +129,15 @@ def test_batches_of_one_read_are_in_flight_together(server: Sandbox) -> None:
     finally:
         del server.store.get_many
     assert server.counts == {READ: 3}
+
+
+def test_a_read_in_flight_is_not_repeated_by_another_thread(server: Sandbox) -> None:
+    write(server, 10)
+    rows = list(Bare.objects.order_by("pk"))
+    with server.misbehave(latency=0.2), ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda row: row.value, rows[:4]))
+    assert found == [f"value {n}" for n in range(4)]
+    assert server.counts == {READ: 1}
 
 
 def test_no_more_connections_than_workers(server: Sandbox) -> None:

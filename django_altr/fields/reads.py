@@ -203,10 +203,16 @@ class PlaintextAttribute:
     def fetch_one(self, instance: Model) -> None:
         """Read the value, and in the same go those of the rows that came with it."""
         peers = peers_of(instance)
-        rows = [instance] if peers is None else list(peers)
-        self.fetch_many(rows)
-        if peers is not None and len(rows) == 1:
-            self._notice_single_read(peers)
+        if peers is None:
+            self.fetch_many([instance])
+            return
+        with peers.reading():
+            # Unless another thread, which has the same rows, has just read it.
+            if is_unloaded(instance.__dict__.get(self._attname)):
+                rows = list(peers)
+                self.fetch_many(rows)
+                if len(rows) == 1:
+                    self._notice_single_read(peers)
 
     def _notice_single_read(self, peers: Peers[Model]) -> None:
         # Rows of iterator() come one at a time: there is nobody to read together with.

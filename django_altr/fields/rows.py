@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Generic, TypeVar
 
@@ -18,17 +19,31 @@ __all__ = ["Peers", "peers_of", "track_rows"]
 
 T = TypeVar("T")
 
+#: Seconds that a thread waits for another one's read. (In a forked child, that one may be left behind in the parent.)
+MAX_WAIT = 30
+
 
 class Peers(Generic[T]):
     """Weak references to things that are read together. Pickled and copied without them."""
 
-    __slots__ = ("__weakref__", "_limit", "_references", "key", "single_reads")
+    __slots__ = ("__weakref__", "_limit", "_reading", "_references", "key", "single_reads")
 
     def __init__(self, key: object = None) -> None:
         self.key = key
         self.single_reads = 0
         self._references: list[weakref.ref[T]] = []
         self._limit = 4096
+        self._reading = threading.RLock()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Wait until no other thread reads for these; not forever, for then both may read."""
+        alone = self._reading.acquire(timeout=MAX_WAIT)
+        try:
+            yield
+        finally:
+            if alone:
+                self._reading.release()
 
     def add(self, member: T, reference: Callable[[T], weakref.ref[T]] = weakref.ref) -> None:
         references = self._references
