@@ -286,3 +286,24 @@ def test_models_without_such_fields_are_deleted_fast(vault, django_assert_num_qu
         Person.objects.all()._raw_delete("default")
     with django_assert_num_queries(1):
         Person.objects.all().update(name="b")
+
+
+@pytest.mark.parametrize("kind", ["vaulted", "critical"])
+def test_todays_services_delete(sandbox, settings, kind):
+    settings.ALTR = {alias: sandbox.settings(kind) for alias in ("default", "second")}
+    wallet = Wallet.objects.create(card="4111", pin="1")
+    old = wallet.card_token
+    wallet.card = "5500"
+    wallet.save()
+    assert vaults["default"].find_many([old, wallet.card_token]) == {wallet.card_token: "5500"}
+    Wallet.objects.all().delete()
+    assert vaults["default"].find_many([wallet.card_token, wallet.pin_token]) == {}
+
+
+def test_classic_service_cannot_delete_and_stops_nothing(sandbox, settings, caplog):
+    settings.ALTR = {alias: sandbox.settings("chain") for alias in ("default", "second")}
+    wallet = Wallet.objects.create(card="4111")
+    wallet.delete()
+    assert not Wallet.objects.exists()
+    assert "NotSupported" in caplog.text
+    assert vaults["default"].find_many([wallet.card_token]) == {wallet.card_token: "4111"}

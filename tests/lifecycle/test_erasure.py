@@ -337,3 +337,24 @@ def test_tokenizing_a_column_leaves_markers_alone(vault, patient):
     assert [name for name, _ in vault.backend.calls if name == "tokenize"] == []
     with pytest.raises(TokenErased):
         _ = again(patient).ssn
+
+
+@pytest.mark.parametrize("kind", ["vaulted", "critical"])
+def test_todays_services_erase(sandbox, settings, kind):
+    settings.ALTR = {alias: sandbox.settings(kind) for alias in ("default", "second")}
+    patient = Patient.objects.create(name="Ada", ssn="123", iban="DE1")
+    assert erase(f"--filter=pk={patient.pk}")["tokens"] == 3
+    assert vaults["default"].find_many(tokens(patient)) == {}
+    sent = sandbox.count()
+    assert again(patient).name == "(erased)"
+    with pytest.raises(TokenErased):
+        _ = again(patient).ssn
+    assert sandbox.count() == sent
+
+
+def test_classic_service_cannot_erase(sandbox, settings):
+    settings.ALTR = {alias: sandbox.settings("chain") for alias in ("default", "second")}
+    patient = Patient.objects.create(name="Ada")
+    with pytest.raises(CommandError, match="'default' cannot delete tokens: nothing was erased"):
+        erase(f"--filter=pk={patient.pk}")
+    assert again(patient).name == "Ada"
