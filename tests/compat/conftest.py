@@ -25,18 +25,25 @@ def client_python(request: pytest.FixtureRequest) -> Path:
     cached = Path(request.config.cache.mkdir("altr-mcp")) / f"{sys.version_info[0]}.{sys.version_info[1]}-{REQUIREMENT}"
     if not cached.exists():
         unfinished = cached.with_suffix(f".{os.getpid()}")
-        venv.create(unfinished, with_pip=True)
-        done = subprocess.run(
-            [unfinished / "bin" / "python", "-m", "pip", "install", "--quiet", REQUIREMENT],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            pytest.skip(f"{REQUIREMENT} cannot be installed here: {done.stderr.strip()[-300:]}")
         try:
+            _install(unfinished)
             unfinished.rename(cached)
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr or error.stdout or b"").decode(errors="replace").strip()[-300:]
+            pytest.skip(f"{REQUIREMENT} cannot be installed here: {reason}")
         except OSError:  # another worker was faster
-            shutil.rmtree(unfinished)
+            assert cached.exists()
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return cached / "bin" / "python"
+
+
+def _install(directory: Path) -> None:
+    venv.create(directory, with_pip=True)
+    python = directory / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--retries=1", REQUIREMENT], capture_output=True, check=True
+    )
 
 
 OfficialClient = Callable[..., list[str]]

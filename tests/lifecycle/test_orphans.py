@@ -352,3 +352,12 @@ def test_table_that_cannot_be_searched_stops_the_deletion(journal, monkeypatch):
     with pytest.raises(CommandError, match="Not every table could be searched"):
         orphans("--delete", "--no-input")
     assert holds(token)
+
+
+def test_vault_that_cannot_delete_lists_and_refuses(sandbox, settings, tmp_path):
+    settings.ALTR = {"default": sandbox.settings("chain", journal=str(tmp_path / "journal"))}
+    token = roll_back()
+    assert token in orphans()
+    with pytest.raises(CommandError, match="cannot delete tokens"):
+        orphans("--delete", "--no-input")
+    assert holds(token)
