@@ -9,8 +9,8 @@ from django.db.models import Model
 from rest_framework.validators import UniqueTogetherValidator
 
 from django_altr.fields.cells import Token, is_unloaded
-from django_altr.markers import is_erased
 from django_altr.fields.writes import tokenized_fields
+from django_altr.markers import is_erased
 
 __all__ = ["register"]
 
