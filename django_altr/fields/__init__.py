@@ -229,7 +229,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     # Validation and forms
 
     @property
-    def validators(self) -> list[Any]:  # type: ignore[override]
+    def validators(self) -> list[Any]:
         return list(self.base_field.validators)
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
@@ -246,11 +246,11 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
                 return trusted_token(model_instance, self, cell)
         return clean(self.base_field, plaintext, model_instance)
 
-    def formfield(self, *, masked: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+    def formfield(self, *, masked: bool = False, **kwargs: Any) -> Any:
         """Return the base field's form field; a masked one takes a new value without showing the stored one."""
         from ..forms import MaskedField
 
-        formfield = self.base_field.formfield(**kwargs)
+        formfield: Any = self.base_field.formfield(**kwargs)
         return MaskedField(self, formfield) if masked else formfield
 
     def save_form_data(self, instance: models.Model, data: Any) -> None:

@@ -18,7 +18,7 @@ from django.db.models import Expression, Model
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from ..exceptions import TokenNotFound
-from ..markers import is_erased
+from ..markers import ERASED, is_erased
 from ..redact import Redacted
 from .codecs import decode, encode
 
@@ -125,11 +125,11 @@ class BoundToken(Token):
 
 def is_unloaded(cell: Any) -> bool:
     """Whether the cell is a reference token whose plaintext is not known yet."""
-    if type(cell) is Token:
+    if type(cell) is str:  # as a query leaves it
+        return cell != "" and not cell.startswith(ERASED)
+    if isinstance(cell, Token):
         return not cell.is_loaded
-    if not isinstance(cell, str) or cell == "" or is_erased(cell):
-        return False
-    return not (isinstance(cell, Token) and cell.is_loaded)
+    return isinstance(cell, str) and cell != "" and not is_erased(cell)
 
 
 class Pending(Expression):

@@ -59,7 +59,7 @@ def decode(field: models.Field[Any, Any], text: str) -> Any:
 
 
 @cache
-def is_text(kind: type[models.Field[Any, Any]]) -> bool:
+def is_text(kind: Any) -> bool:
     """Tell whether the values of such a field are the texts themselves, so there is nothing to encode or decode."""
     return (
         kind.to_python in (models.CharField.to_python, models.TextField.to_python)

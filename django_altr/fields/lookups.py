@@ -25,7 +25,7 @@ class TokenTransform(Transform):
     lookup_name = "token"
     output_field = CharField()
 
-    def as_sql(self, compiler: Any, connection: Any, **kwargs: Any) -> Any:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
         return compiler.compile(self.lhs)
 
 

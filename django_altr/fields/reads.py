@@ -267,9 +267,9 @@ class ReadToken(Token):
 
 def _unpickle(token: str, field: TokenizedField, peers: Peers[ReadToken]) -> ReadToken:
     self = ReadToken(token, field)
-    self._peers = peers  # type: ignore[assignment]
-    peers.add(self)  # type: ignore[arg-type]
-    return self  # type: ignore[return-value]
+    self._peers = peers
+    peers.add(self)
+    return self
 
 
 @async_unsafe("A tokenized value is read from the vault here, which blocks. In async code use sync_to_async(...).")

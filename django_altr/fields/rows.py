@@ -46,6 +46,7 @@ class Peers(Generic[T]):
                 self._reading.release()
 
     def add(self, member: T, reference: Callable[[T], weakref.ref[T]] = weakref.ref) -> None:
+        # Done for every row: the default argument spares it two look-ups.
         references = self._references
         references.append(reference(member))
         if len(references) > self._limit:  # iterator() over a large table leaves mostly dead ones
