@@ -176,7 +176,8 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     @cached_property
     def reads_as_text(self) -> bool:
         """Whether the values are texts, just as the vault holds them."""
-        return is_text(type(self.base_field))
+        kind: Any = type(self.base_field)
+        return is_text(kind)
 
     def is_empty(self, value: Any) -> bool:
         """Whether the value is an empty text, which is stored as it is: there is nothing to protect."""

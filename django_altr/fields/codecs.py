@@ -37,7 +37,8 @@ def encode(field: models.Field[Any, Any], value: Any) -> str:
     Raises ``InvalidValue`` where the base field refuses the value.
     """
     try:
-        return _checked(value if type(value) is str and is_text(type(field)) else _to_text(field, value))
+        kind: Any = type(field)
+        return _checked(value if type(value) is str and is_text(kind) else _to_text(field, value))
     except Exception:  # it may hold the value: our own error is raised below, without a context
         del value
     raise InvalidValue(f"{_name(field)} cannot store this value: {type(field).__name__} does not accept it.")
