@@ -91,3 +91,6 @@ STATIC_URL = "static/"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Error pages and mails mask what may be plaintext, with DEBUG on too.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "django_altr.reports.ReporterFilter"
