@@ -60,9 +60,9 @@ def load(fields: Sequence[TokenizedField], instances: Iterable[Model]) -> None:
 
 
 def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model]) -> None:
-    owners = {field: _unloaded(field, instances) for field in fields}
     # Each token once. One flat list a field: a container for each value would keep the garbage collector busy.
-    tokens = dict.fromkeys(str(each.__dict__[field.attname]) for field in fields for each in owners[field])
+    tokens: dict[str, None] = {}
+    owners = {field: _unloaded(field, instances, tokens) for field in fields}
     if not tokens:
         return
     texts = _find(vault, tokens)
@@ -72,9 +72,14 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     _announce(vault, fields, tokens, instances)
 
 
-def _unloaded(field: TokenizedField, instances: Iterable[Model]) -> list[Model]:
-    attname = field.attname
-    return [instance for instance in instances if is_unloaded(instance.__dict__.get(attname))]
+def _unloaded(field: TokenizedField, instances: Iterable[Model], tokens: dict[str, None]) -> list[Model]:
+    """Return the instances whose value is not known; add their tokens to ``tokens``."""
+    attname, found = field.attname, []
+    for instance in instances:
+        if is_unloaded(cell := instance.__dict__.get(attname)):
+            tokens[str(cell)] = None
+            found.append(instance)
+    return found
 
 
 def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str], texts: Mapping[str, str]) -> None:

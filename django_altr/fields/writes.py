@@ -41,11 +41,11 @@ def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -
 
 
 def _all_tokenized_fields(options: Any) -> list[TokenizedField]:
-    from . import TokenizedField
-
     # Asked for every instance that is saved. Django makes a new list of columns when a field is added.
     columns, fields = getattr(options, "_altr_tokenized", (None, []))
     if columns is not options.concrete_fields:
+        from . import TokenizedField
+
         fields = [field for field in options.concrete_fields if isinstance(field, TokenizedField)]
         options._altr_tokenized = options.concrete_fields, fields
     return fields
