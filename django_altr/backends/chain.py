@@ -120,7 +120,8 @@ class ChainBackend(RemoteBackend):
             )
         )  # fmt: skip
         if answer.status in TOO_LARGE:
-            return Step({}, [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)])
+            halves = [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)]
+            return Step({}, halves, again=True)
         answered = self.read_batch(answer, "PostBatch", len(batch))
         left_out = [position for position, token in zip(batch, answered.reveal(), strict=True) if token is None]
         if left_out and deterministic:
@@ -160,9 +161,9 @@ class ChainBackend(RemoteBackend):
             )
         )  # fmt: skip
         if answer.status == 404:
-            return Step(Redacted({}), self._without_unknown(tokens, answer))
+            return Step(Redacted({}), self._without_unknown(tokens, answer), again=True)
         if answer.status in TOO_LARGE:
-            return Step(Redacted({}), self._split(tokens))
+            return Step(Redacted({}), self._split(tokens), again=True)
         texts = self.read_batch(answer, "GetBatch", len(tokens))
         pairs = zip(tokens, texts.reveal(), strict=True)
         large = [token for token, text in pairs if text is None] if None in texts.reveal() else []

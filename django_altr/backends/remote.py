@@ -57,7 +57,7 @@ class RemoteBackend(BaseBackend):
     def setup(self) -> None:
         given = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
         options = Options(**{**self.default_options, **given})
-        self._workers = Workers(f"altr-{self.alias}", options.max_workers)
+        self._workers = Workers(f"altr-{self.alias}", options.max_workers, options.timeout)
         self._client = Client(
             self.alias,
             self.params.reveal()["LOCATION"],

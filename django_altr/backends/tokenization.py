@@ -78,7 +78,8 @@ class TokenizationBackend(RemoteBackend):
         )  # fmt: skip
         answer = self._client.exchange(call)
         if answer.status in TOO_LARGE:
-            return Step({}, [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)])
+            halves = [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)]
+            return Step({}, halves, again=True)
         sent = Redacted([texts.reveal()[position] for position in batch])
         tokens = self.read_tokens(self.read_batch(answer, call.name, len(batch), inside="data"), call.name, sent)
         return Step(dict(zip(batch, tokens, strict=True)))
@@ -89,7 +90,7 @@ class TokenizationBackend(RemoteBackend):
             # One of them is no token (any more): ask again in the way that leaves such values alone.
             answer = self._send("partial detokenize", "/batch/partial", "detokenize", tokens, accepts=TOO_LARGE)
         if answer.status in TOO_LARGE:
-            return Step(NO_TEXTS, [partial(self._detokenize, half) for half in self.halves(tokens)])
+            return Step(NO_TEXTS, [partial(self._detokenize, half) for half in self.halves(tokens)], again=True)
         texts = self.read_batch(answer, "detokenize", len(tokens), inside="data")
         pairs = zip(tokens, texts.reveal(), strict=True)
         return Step(Redacted({token: text for token, text in pairs if text != token}))
@@ -100,7 +101,7 @@ class TokenizationBackend(RemoteBackend):
             return self._check_gone(tokens)
         if answer.status != 200:
             # One of them may be no token: the others are still to be deleted.
-            return Step(None, [partial(self._delete, half) for half in self.halves(tokens)])
+            return Step(None, [partial(self._delete, half) for half in self.halves(tokens)], again=True)
         parsed = answer.json().reveal()
         if not isinstance(parsed, dict) or parsed.get("success") is not True:
             raise self.invalid("delete", "no success")

@@ -23,7 +23,7 @@ from django_altr.redact import Redacted
 from .auth import utcnow
 from .breaker import BreakerState, CircuitBreaker
 from .calls import Answer, Call
-from .deadline import Deadline, deadline_scope
+from .deadline import Deadline, deadline_scope, operation_deadline
 from .errors import clock_skew, error_of_answer, error_of_failure, is_permanent
 from .forks import reset_after_fork
 from .pacer import Pacer
@@ -109,7 +109,7 @@ class Client:
         if self._on_exchange is not None:
             self._on_exchange(call.name)
         self._refuse_if_open(call)
-        outcome = self._try_repeatedly(call, Deadline(self.options.timeout))
+        outcome = self._try_repeatedly(call, operation_deadline(self.options.timeout))
         if isinstance(outcome, ServiceUnavailable | VaultTimeout | VaultConnectionError):
             self.breaker.failed()
         else:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Deadline", "current_deadline", "deadline_scope"]
+__all__ = ["Deadline", "current_deadline", "deadline_scope", "operation_deadline", "operation_scope"]
 
 
 class Deadline:
@@ -30,13 +30,32 @@ class Deadline:
         return left if most is None else min(left, most)
 
 
-_current = threading.local()
+class _Current(threading.local):
+    operation: Deadline | None = None
+    deadline: Deadline
+
+
+_current = _Current()
+
+
+@contextmanager
+def operation_scope(deadline: Deadline) -> Iterator[None]:
+    """Let the exchanges of this thread inside the block end with the deadline."""
+    _current.operation = deadline
+    try:
+        yield
+    finally:
+        _current.operation = None
+
+
+def operation_deadline(seconds: float) -> Deadline:
+    """Return the deadline of the operation that this thread is in, or one that starts now."""
+    return _current.operation or Deadline(seconds)
 
 
 def current_deadline() -> Deadline:
     """Return the deadline of the exchange that this thread is in."""
-    deadline: Deadline = _current.deadline
-    return deadline
+    return _current.deadline
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from .deadline import Deadline, operation_scope
 from .forks import reset_after_fork
 
 __all__ = ["Job", "Step", "Workers"]
@@ -23,6 +24,9 @@ class Step(Generic[T]):
 
     result: T
     more: Sequence[Job[T]] = ()
+    #: Whether the further requests ask for the same again, such as the halves of a batch that was refused: they share
+    #: the time budget of the first.
+    again: bool = False
 
 
 Job = Callable[[], Step[T]]
@@ -31,8 +35,9 @@ Job = Callable[[], Step[T]]
 class Workers:
     """A pool of ``width`` threads that is started when an operation needs more than one request."""
 
-    def __init__(self, name: str, width: int) -> None:
+    def __init__(self, name: str, width: int, budget: float) -> None:
         self._name = name
+        self._budget = budget
         self._width = width
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -43,33 +48,34 @@ class Workers:
 
         The first error cancels what has not started and is raised.
         """
-        waiting = deque(jobs)
-        running: set[Future[Step[T]]] = set()
-        finished: SimpleQueue[Future[Step[T]]] = SimpleQueue()
+        waiting = deque(_Timed(job, self._budget) for job in jobs)
+        running: set[Future[_Done[T]]] = set()
+        finished: SimpleQueue[Future[_Done[T]]] = SimpleQueue()
         try:
             while waiting or running:
                 if not running and (len(waiting) == 1 or self._width == 1):
-                    step = waiting.popleft()()
+                    step, deadline = waiting.popleft()()
                 else:
                     self._start(waiting, running, finished)
                     future = finished.get()
                     running.discard(future)
-                    step = future.result()
+                    step, deadline = future.result()
                 collect(step.result)
-                waiting.extend(step.more)
+                further = [_Timed(job, self._budget, deadline if step.again else None) for job in step.more]
+                waiting.extendleft(reversed(further))  # next, for their time may be running
         finally:
             for future in running:
                 future.cancel()
 
     def _start(
-        self, waiting: deque[Job[T]], running: set[Future[Step[T]]], finished: SimpleQueue[Future[Step[T]]]
+        self, waiting: deque[_Timed[T]], running: set[Future[_Done[T]]], finished: SimpleQueue[Future[_Done[T]]]
     ) -> None:
         while waiting and len(running) < self._width:
             future = self._submit(waiting.popleft())
             running.add(future)
             future.add_done_callback(finished.put)
 
-    def _submit(self, job: Job[T]) -> Future[Step[T]]:
+    def _submit(self, job: _Timed[T]) -> Future[_Done[T]]:
         try:
             return self._open_executor().submit(job)
         except RuntimeError:
@@ -94,8 +100,25 @@ class Workers:
         self._executor = None
 
 
-def _done(job: Job[T]) -> Future[Step[T]]:
-    future: Future[Step[T]] = Future()
+class _Timed(Generic[T]):
+    """A job with its time budget, which starts with it or goes on from the job that led to it."""
+
+    __slots__ = ("_budget", "_deadline", "_job")
+
+    def __init__(self, job: Job[T], budget: float, deadline: Deadline | None = None) -> None:
+        self._job, self._budget, self._deadline = job, budget, deadline
+
+    def __call__(self) -> _Done[T]:
+        deadline = self._deadline or Deadline(self._budget)
+        with operation_scope(deadline):
+            return self._job(), deadline
+
+
+_Done = tuple[Step[T], Deadline]
+
+
+def _done(job: _Timed[T]) -> Future[_Done[T]]:
+    future: Future[_Done[T]] = Future()
     try:
         future.set_result(job())
     except Exception as error:
