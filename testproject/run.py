@@ -70,7 +70,7 @@ class Processes:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; return the exit code."""
     options = _parser().parse_args(arguments)
-    for number in [signal.SIGTERM, signal.SIGHUP]:
+    for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]:
         signal.signal(number, signal.default_int_handler)
     try:
         with Processes() as processes:

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def free_port() -> int:
@@ -62,7 +62,7 @@ class Demo:
         pytest.fail("".join(lines))
 
     def finish(self) -> tuple[int, str]:
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=100)
         return self.process.returncode, output
 
     def customers(self) -> list[tuple[str, ...]]:
@@ -76,7 +76,7 @@ def demo(tmp_path):
     yield demo
     if demo.process and demo.process.poll() is None:
         demo.process.terminate()
-        demo.process.wait(30)
+        demo.process.wait(100)
     if demo.process:
         demo.process.stdout.close()
     deadline = time.monotonic() + 5
