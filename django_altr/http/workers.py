@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from .deadline import Deadline, operation_scope
@@ -16,6 +15,9 @@ from .forks import reset_after_fork
 __all__ = ["Job", "Step", "Workers"]
 
 T = TypeVar("T")
+
+#: Jobs that a thread of the pool does for one operation before another operation may have it.
+TURN = 16
 
 
 @dataclass(repr=False)
@@ -33,7 +35,10 @@ Job = Callable[[], Step[T]]
 
 
 class Workers:
-    """A pool of ``width`` threads that is started when an operation needs more than one request."""
+    """A pool of threads, started when an operation needs more than one request.
+
+    An operation has ``width`` requests in flight at most: the caller's thread works, too.
+    """
 
     def __init__(self, name: str, width: int, budget: float) -> None:
         self._name = name
@@ -43,44 +48,21 @@ class Workers:
         self._lock = threading.Lock()
         reset_after_fork(self)
 
-    def run(self, jobs: Iterable[Job[T]], collect: Callable[[T], None]) -> None:
-        """Do the jobs and those that they lead to; hand each result to ``collect``, in the caller's thread.
+    def run(self, jobs: Iterable[Job[T]], collect: Callable[[T], object]) -> None:
+        """Do the jobs and those that they lead to; hand each result to ``collect``, one at a time, in any thread.
 
-        The first error cancels what has not started and is raised.
+        After an error nothing more is started. What is in flight then is waited for and collected, so that nothing
+        is lost that was done; the first error is raised.
         """
-        waiting = deque(_Timed(job, self._budget) for job in jobs)
-        running: set[Future[_Done[T]]] = set()
-        finished: SimpleQueue[Future[_Done[T]]] = SimpleQueue()
-        try:
-            while waiting or running:
-                if not running and (len(waiting) == 1 or self._width == 1):
-                    step, deadline = waiting.popleft()()
-                else:
-                    self._start(waiting, running, finished)
-                    future = finished.get()
-                    running.discard(future)
-                    step, deadline = future.result()
-                collect(step.result)
-                further = [_Timed(job, self._budget, deadline if step.again else None) for job in step.more]
-                waiting.extendleft(reversed(further))  # next, for their time may be running
-        finally:
-            for future in running:
-                future.cancel()
+        _Operation(jobs, collect, self._submit, self._width, self._budget).run()
 
-    def _start(
-        self, waiting: deque[_Timed[T]], running: set[Future[_Done[T]]], finished: SimpleQueue[Future[_Done[T]]]
-    ) -> None:
-        while waiting and len(running) < self._width:
-            future = self._submit(waiting.popleft())
-            running.add(future)
-            future.add_done_callback(finished.put)
-
-    def _submit(self, job: _Timed[T]) -> Future[_Done[T]]:
+    def _submit(self, work: Callable[[], None]) -> Future[None] | None:
+        """Let a thread of the pool work; return ``None`` if there is none to be had."""
         try:
-            return self._open_executor().submit(job)
+            return self._open_executor().submit(work)
         except RuntimeError:
-            # Another thread closed the pool, or the interpreter is about to exit: work without threads.
-            return _done(job)
+            # Another thread closed the pool, or the interpreter is about to exit: the caller does all the work.
+            return None
 
     def _open_executor(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -100,6 +82,90 @@ class Workers:
         self._executor = None
 
 
+class _Operation(Generic[T]):
+    """The jobs of one operation. Threads take the next one themselves: to hand each over costs half a request's CPU."""
+
+    def __init__(
+        self,
+        jobs: Iterable[Job[T]],
+        collect: Callable[[T], object],
+        submit: Callable[[Callable[[], None]], Future[None] | None],
+        width: int,
+        budget: float,
+    ) -> None:
+        self._budget = budget
+        self._waiting = deque(_Timed(job, budget) for job in jobs)
+        self._collect = collect
+        self._submit = submit
+        self._idle = width - 1
+        self._helpers: deque[Future[None]] = deque()
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        try:
+            self._call_helpers(len(self._waiting) - 1)
+            while self._do_next() or self._await_helper():
+                pass
+        finally:
+            # Also when something stops this thread from outside.
+            self._waiting.clear()
+        if self._error is not None:
+            raise self._error
+
+    def _await_helper(self) -> bool:
+        """Wait for a thread that helps, for it may leave more to do; return whether there was one."""
+        if not self._helpers:
+            return False
+        helper = self._helpers.popleft()
+        if helper.cancel():  # it has not started, and came too late
+            with self._lock:
+                self._idle += 1
+        else:
+            helper.result()
+        return True
+
+    def _call_helpers(self, wanted: int) -> None:
+        for _ in range(wanted):
+            with self._lock:
+                if not self._idle:
+                    return
+                self._idle -= 1
+            self._call_helper()
+
+    def _call_helper(self) -> None:
+        if (helper := self._submit(self._help)) is not None:
+            self._helpers.append(helper)
+
+    def _help(self) -> None:
+        for _ in range(TURN):
+            if not self._do_next():
+                with self._lock:
+                    self._idle += 1
+                return
+        self._call_helper()  # at the end of the queue
+
+    def _do_next(self) -> bool:
+        """Do the next job; return whether there was one."""
+        try:
+            timed = self._waiting.popleft()
+        except IndexError:
+            return False
+        try:
+            step, deadline = timed()
+            with self._lock:
+                self._collect(step.result)
+        except Exception as error:
+            self._error = self._error or error
+            self._waiting.clear()
+            return False
+        if step.more:
+            further = [_Timed(job, self._budget, deadline if step.again else None) for job in step.more]
+            self._waiting.extendleft(reversed(further))  # next, for their time may be running
+            self._call_helpers(len(further))
+        return True
+
+
 class _Timed(Generic[T]):
     """A job with its time budget, which starts with it or goes on from the job that led to it."""
 
@@ -108,19 +174,7 @@ class _Timed(Generic[T]):
     def __init__(self, job: Job[T], budget: float, deadline: Deadline | None = None) -> None:
         self._job, self._budget, self._deadline = job, budget, deadline
 
-    def __call__(self) -> _Done[T]:
+    def __call__(self) -> tuple[Step[T], Deadline]:
         deadline = self._deadline or Deadline(self._budget)
         with operation_scope(deadline):
             return self._job(), deadline
-
-
-_Done = tuple[Step[T], Deadline]
-
-
-def _done(job: _Timed[T]) -> Future[_Done[T]]:
-    future: Future[_Done[T]] = Future()
-    try:
-        future.set_result(job())
-    except Exception as error:
-        future.set_exception(error)
-    return future
