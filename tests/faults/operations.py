@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 
 from tests.models import Account, Bare, Person
 
@@ -29,9 +29,10 @@ def update(row: models.Model, value: str) -> None:
 
 
 def bulk_create(row: models.Model, value: str) -> None:
+    target = {} if connection.vendor == "mysql" else {"unique_fields": ["pk"]}
     type(row)._default_manager.bulk_create(
         [type(row)(pk=row.pk, **{name_of(row): value})],
-        update_conflicts=True, update_fields=[name_of(row)], unique_fields=["pk"],
+        update_conflicts=True, update_fields=[name_of(row)], **target,
     )  # fmt: skip
 
 
