@@ -7,7 +7,6 @@ requests for one day. Any other method answers 501.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from .altcraft_profiles import TEXTS, Code, Profiles
-from .wire import Request, Response, Route, dump
+from .wire import Request, Response, Route, dump, strict_loads
 
 __all__ = ["DEFAULT_TOKEN", "Altcraft", "ApiToken"]
 
@@ -140,7 +139,7 @@ class Altcraft:
         if (request.header("Content-Type") or "").partition(";")[0].strip().lower() != "application/json":
             raise Code(415)
         try:
-            params = json.loads(request.body.decode())
+            params = strict_loads(request.body)
         except (ValueError, RecursionError):
             params = None
         if not isinstance(params, dict):

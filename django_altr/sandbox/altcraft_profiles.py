@@ -111,12 +111,20 @@ class Profiles:
 
     def _write(self, profile: str, db_id: int, group: str, data: dict[str, Any]) -> None:
         email = str(data.get("email") or "").lower() or None
-        row = (profile, db_id, group, email, json.dumps(data))
+        text = json.dumps(data)
+        if not self._is_json(text):
+            raise Code(450)
+        row = (profile, db_id, group, email, text)
         changes = "ON CONFLICT (id) DO UPDATE SET email = excluded.email, data = excluded.data"
         self._db.execute(f"INSERT INTO altcraft_profile VALUES (?, ?, ?, ?, ?) {changes}", row)  # noqa: S608
         self._db.execute("DELETE FROM altcraft_phone WHERE profile = ?", [profile])
         phones = [(profile, db_id, phone) for phone in data.get("phones") or []]
         self._db.executemany("INSERT INTO altcraft_phone VALUES (?, ?, ?)", phones)
+
+    def _is_json(self, text: str) -> bool:
+        """Tell whether SQLite can search it: it gives up at a depth that Python still parses."""
+        (valid,) = self._db.execute("SELECT json_valid(?)", [text]).fetchone()
+        return bool(valid)
 
     def one(self, db_id: int, params: Mapping[str, Any], group: str) -> str:
         """Return the id of the profile that matches."""

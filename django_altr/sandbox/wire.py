@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ApiError", "Request", "Response", "Route", "bad_json", "dump", "parse_batch"]
+__all__ = ["ApiError", "Request", "Response", "Route", "bad_json", "dump", "parse_batch", "strict_loads"]
 
 #: ``error_type`` by status, as ALTR documents it.
 ERROR_TYPES = {
@@ -109,16 +109,16 @@ def parse_batch(request: Request, limit: int) -> dict[str, Any]:
 
 def _parse_json(body: bytes) -> object:
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unique_keys,
-            parse_constant=_not_finite,
-            parse_float=_finite,
-        )
+        return strict_loads(body, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError):
         pass
     # Outside of the except block: the decoder's error holds the whole body.
     raise bad_json()
+
+
+def strict_loads(body: bytes, **hooks: Any) -> Any:
+    """Parse JSON in UTF-8; ``ValueError`` for what Python alone takes for JSON: NaN, and numbers out of range."""
+    return json.loads(body.decode("utf-8"), parse_constant=_not_finite, parse_float=_finite, **hooks)
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -63,6 +63,25 @@ def test_a_body_that_is_no_object_is_an_incorrect_request(url: str, body: bytes)
     assert requests.post(f"{url}{BASE}get", data=body, headers=JSON_TYPE).json()["error"] == 400
 
 
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_have_is_an_incorrect_request(sandbox: Sandbox, value: str) -> None:
+    assert ask_for(sandbox, value, "import", data={"crm": "VALUE"}) == 400
+    assert sandbox.altcraft.profiles() == []
+
+
+@pytest.mark.parametrize("depth", [900, 1200, 1900])
+def test_no_value_makes_a_later_search_fail(sandbox: Sandbox, depth: int) -> None:
+    assert ask_for(sandbox, "[" * depth + "]" * depth, "import", data={"crm": "VALUE"}) in (0, 400, 450)
+    assert ask_for(sandbox, "x", "get", matching="custom", field_name="crm", field_value="x") == 404
+
+
+def ask_for(sandbox: Sandbox, value: str, method: str, **params: Any) -> int:
+    """Send a request with a JSON text in place of VALUE; return the answer's error."""
+    params = {"token": DEFAULT_TOKEN, "db_id": 1, "matching": "email", "email": "a@example.com", **params}
+    body = json.dumps(params).replace('"VALUE"', value)
+    return int(requests.post(f"{sandbox.url}{BASE}{method}", data=body, headers=JSON_TYPE).json()["error"])
+
+
 def test_errors_can_be_http_statuses_too(sandbox: Sandbox) -> None:
     sandbox.altcraft.http_errors = True
     assert requests.post(f"{sandbox.url}{BASE}get", json={"token": "nobody"}).status_code == 401
