@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS), help="Which experiments.")
     parser.add_argument("--no-peers", action="store_true", help="Install and run no peers.")
     parser.add_argument("--output", type=Path, default=ROOT / "var" / "benchmarks", help="Folder of results.json.")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="Also draw the plots of the documentation there.")
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="Write table and plots of the documentation there.")
     return parser.parse_args()
 
 
@@ -40,7 +40,7 @@ def main() -> int:
     report.notes += [f"Does not install: {pin}." for pin in environments.missing]
     print(f"\n{report.table()}\nAll counts of requests, connections and queries were as expected.")
     report.save(options.output / "results.json")
-    if options.plots:
+    if options.docs:
         draw(environments, options)
     return 0
 
@@ -48,7 +48,7 @@ def main() -> int:
 def draw(environments: Environments, options: argparse.Namespace) -> None:
     python = environments.install("plots", "matplotlib==3.11.2")
     command = [python or sys.executable, "-m", "benchmarks.plots", str(options.output / "results.json")]
-    subprocess.run([*command, str(options.plots)], check=True)
+    subprocess.run([*command, str(options.docs)], check=True)
 
 
 if __name__ == "__main__":

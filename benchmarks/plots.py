@@ -1,4 +1,4 @@
-"""The plots of the documentation: ``python -m benchmarks.plots results.json FOLDER``; needs matplotlib."""
+"""Plots and table of the documentation: ``python -m benchmarks.plots results.json docs``; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -67,11 +67,27 @@ def memory(results: dict[str, Any], folder: Path) -> None:
     save("memory", folder)
 
 
+def table(results: dict[str, Any], path: Path) -> None:
+    """Write the rows as Markdown."""
+    machine = results["machine"]
+    lines = [
+        "<!-- Written by `make bench ARGS='--docs docs'`. -->",
+        "",
+        "| work | target | figure | met | single rounds | fastest rounds |",
+        "|---|---|---|---|---|---|",
+        *(f"| {' | '.join(row['cells'][:6])} |" for row in results["rows"]),
+        "",
+        f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, Django {machine['django']}; "
+        f"garbage collector {machine['gc']}.",
+    ]
+    path.write_text("\n".join([*lines, ""]))
+
+
 def main() -> None:
     results, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
-    folder.mkdir(parents=True, exist_ok=True)
     for plot in (cpu, cost, memory):
-        plot(results, folder)
+        plot(results, folder / "images")
+    table(results, folder / "performance-table.md")
 
 
 if __name__ == "__main__":

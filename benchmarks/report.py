@@ -103,7 +103,7 @@ class Report:
         document = {
             "machine": machine,
             "quick": self.quick,
-            "rows": [{**asdict(row), "met": row.met} for row in self.rows],
+            "rows": [{**asdict(row), "met": row.met, "cells": row.cells()} for row in self.rows],
             "samples": self.samples,
             "cost": self.cost,
             "memory": self.memory,

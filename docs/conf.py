@@ -26,7 +26,7 @@ version = release = django_altr.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "leaks-table.md"]
+exclude_patterns = ["_build", "leaks-table.md", "performance-table.md"]
 suppress_warnings: list[str] = []
 
 html_theme = "furo"
