@@ -255,6 +255,7 @@ def test_pickle_and_copy(person: Person, plaintext: Canary, leak_free: LeakFree)
         leak_free("Pickle and copy", *(pickle.dumps(thing, protocol) for thing in things))
 
 
+@pytest.mark.django_db(transaction=True)  # for MariaDB a new table is a commit
 def test_cache(person: Person, settings: Any, tmp_path: Path, leak_free: LeakFree) -> None:
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "leaks"},
@@ -270,6 +271,7 @@ def test_cache(person: Person, settings: Any, tmp_path: Path, leak_free: LeakFre
     with connection.cursor() as cursor:
         cursor.execute("SELECT value FROM leaks_cache")
         leak_free("Cache", *(pickled(row[0]) for row in cursor.fetchall()))
+        cursor.execute("DROP TABLE leaks_cache")
 
 
 def pickled(text: str) -> bytes:
