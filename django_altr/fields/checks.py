@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.core import checks
 from django.db import models
 
+from ..backends.base import no_detokenization
+
 if TYPE_CHECKING:
     from ..backends import BaseBackend
     from . import TokenizedField
@@ -17,7 +19,8 @@ __all__ = ["check_field"]
 
 def check_field(field: TokenizedField, known: Collection[str | None] = ()) -> list[checks.CheckMessage]:
     """Return what is wrong with the options of the field; of its base field's problems, those that are not known."""
-    return [*_base_field(field, known), *_options(field), *_uniqueness(field), *_ordering(field), *_vault(field)]
+    rules = (_options, _uniqueness, _ordering, _metadata, _vault)
+    return [*_base_field(field, known), *(problem for rule in rules for problem in rule(field))]
 
 
 def _error(field: TokenizedField, number: int, message: str, hint: str) -> checks.Error:
@@ -119,6 +122,28 @@ def _vault(field: TokenizedField) -> Iterator[checks.CheckMessage]:
         )
     yield from _deletion(field, vault)
     yield from _sizes(field, vault)
+
+
+def _metadata(field: TokenizedField) -> Iterator[checks.CheckMessage]:
+    if callable(field.metadata) and _carries_plaintext(field):
+        yield _error(
+            field,
+            111,
+            "metadata repeats the field's value, which is shown in clear to whoever may see metadata.",
+            "Return a label that tells nothing of the value, such as the primary key.",
+        )
+
+
+#: Stands for a plaintext; as a text of digits it is a value of most base fields.
+_CANARY = "8675309421"
+
+
+def _carries_plaintext(field: TokenizedField) -> bool:
+    try:
+        with no_detokenization():
+            return _CANARY in str(field.get_metadata(field.model(**{field.name: _CANARY})))
+    except Exception:  # it needs an instance of another kind, such as a saved one
+        return False
 
 
 def _deletion(field: TokenizedField, vault: BaseBackend) -> Iterator[checks.CheckMessage]:

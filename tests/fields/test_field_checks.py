@@ -26,9 +26,23 @@ def test_usual_field_is_fine():
     assert problems(TokenizedField(CHAR, db_index=True)) == {}
 
 
+def repeat_the_value(instance, field):
+    return f"customer {instance.secret}"
+
+
+def label_of_the_row(instance, field):
+    return f"customer {instance.pk}"
+
+
+def fail(instance, field):
+    raise RuntimeError
+
+
 @pytest.mark.parametrize(
     ("field", "id"),
     [
+        (lambda: TokenizedField(CHAR, metadata=repeat_the_value), "altr.E111"),
+        (lambda: TokenizedField(models.IntegerField(), metadata=repeat_the_value), "altr.E111"),
         (lambda: TokenizedField(models.FileField()), "altr.E101"),
         (lambda: TokenizedField(TokenizedField(CHAR)), "altr.E101"),
         (lambda: TokenizedField(models.CharField(max_length=9, primary_key=True)), "altr.E102"),
@@ -44,6 +58,11 @@ def test_option_that_means_nothing_is_an_error_with_a_hint(field, id):
     problem = problems(field())[id]
     assert isinstance(problem, checks.Error)
     assert problem.hint or id.startswith("fields.")
+
+
+@pytest.mark.parametrize("metadata", [label_of_the_row, fail, "a label", None])
+def test_metadata_without_the_value_is_fine(metadata):
+    assert problems(TokenizedField(CHAR, metadata=metadata)) == {}
 
 
 def test_relation_is_no_base_field():
@@ -75,6 +94,6 @@ def test_every_check_is_documented():
 
     root = Path(django_altr.__file__).parent
     documented = (root.parent / "docs" / "checks.md").read_text()
-    for number in (101, 102, 103, 104, 105, 106, 107, 108):
+    for number in (101, 102, 103, 104, 105, 106, 107, 108, 109, 111):
         assert f"altr.E{number}" in documented
     assert "altr.W101" in documented
