@@ -25,7 +25,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="Install and run no peers.")
     parser.add_argument("--output", type=Path, default=ROOT / "var" / "benchmarks", help="Folder of results.json.")
     parser.add_argument("--docs", type=Path, metavar="FOLDER", help="Write table and plots of the documentation there.")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.docs and (options.quick or options.no_peers or set(options.only) != set(EXPERIMENTS)):
+        parser.error("--docs needs a whole run.")
+    return options
 
 
 def main() -> int:
