@@ -72,6 +72,9 @@ _COUNT = Option(int, lambda value: _is_whole(value) and 0 <= value <= 1000, "a w
 #: Every option of every backend; a backend's ``known_options`` says which of them it takes.
 OPTIONS: dict[str, Option] = {
     "timeout": _SECONDS,
+    "operation_timeout": Option(
+        float, lambda value: value is None or (_is_number(value) and value > 0), "a number of seconds, over 0, or None"
+    ),
     "connect_timeout": _SECONDS,
     "retries": _COUNT,
     "backoff_factor": _DELAY,

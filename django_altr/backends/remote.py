@@ -14,6 +14,7 @@ from django_altr.exceptions import AltrError, BatchTooLarge, InvalidResponse
 from django_altr.http import (
     Answer,
     BasicAuth,
+    Budget,
     CircuitBreaker,
     Client,
     HmacAuth,
@@ -57,7 +58,9 @@ class RemoteBackend(BaseBackend):
     def setup(self) -> None:
         given = {name: value for name, value in self.options.items() if name in CLIENT_OPTIONS}
         options = Options(**{**self.default_options, **given})
-        self._workers = Workers(f"altr-{self.alias}", options.max_workers, options.timeout)
+        self._workers = Workers(
+            f"altr-{self.alias}", options.max_workers, Budget(options.timeout, options.operation_timeout)
+        )
         self._client = Client(
             self.alias,
             self.params.reveal()["LOCATION"],

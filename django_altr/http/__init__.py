@@ -8,11 +8,12 @@ from .calls import Answer, Call
 from .client import Client, Options
 from .forks import reset_after_fork
 from .location import location_problem
-from .workers import Job, Step, Workers
+from .workers import Budget, Job, Step, Workers
 
 __all__ = [
     "Answer",
     "BasicAuth",
+    "Budget",
     "Call",
     "CircuitBreaker",
     "Client",

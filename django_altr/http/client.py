@@ -50,6 +50,8 @@ class Options:
 
     #: The budget of one exchange, with all its tries, pauses and the reading of the body.
     timeout: float = 10.0
+    #: The budget of an operation, with all its exchanges; ``None`` for ``timeout`` for each round of ``max_workers``.
+    operation_timeout: float | None = None
     #: For connecting, and again for the TLS handshake; never longer than ``timeout``.
     connect_timeout: float = 3.0
     #: Tries after the first one.
@@ -104,12 +106,14 @@ class Client:
     def exchange(self, call: Call) -> Answer:
         """Send the call; return the answer if its status is 200 or one that the call accepts.
 
-        Raises an ``AltrError`` within ``timeout`` seconds otherwise.
+        Raises an ``AltrError`` before the deadline of the operation, or within ``timeout`` seconds, otherwise.
         """
         if self._on_exchange is not None:
             self._on_exchange(call.name)
+        deadline = operation_deadline(self.options.timeout)
+        self._refuse_if_late(call, deadline)
         self._refuse_if_open(call)
-        outcome = self._try_repeatedly(call, operation_deadline(self.options.timeout))
+        outcome = self._try_repeatedly(call, deadline)
         if isinstance(outcome, ServiceUnavailable | VaultTimeout | VaultConnectionError):
             self.breaker.failed()
         else:
@@ -137,6 +141,14 @@ class Client:
         self.breaker.after_fork()
         self._pacer.after_fork()
 
+    def _refuse_if_late(self, call: Call, deadline: Deadline) -> None:
+        if deadline.left() <= 0:
+            raise VaultTimeout(
+                f"{call.name} was not sent to the vault {self.alias!r}: the operation's time budget of "
+                f"{deadline.seconds:g} seconds was used up before. Ask for less at once, or raise the option "
+                f"{deadline.option!r}."
+            )
+
     def _refuse_if_open(self, call: Call) -> None:
         if wait := self.breaker.admit():
             until = (datetime.now(UTC) + timedelta(seconds=wait)).strftime("%H:%M:%S")
@@ -149,7 +161,7 @@ class Client:
         retry = self._retry
         while True:
             if not self._pacer.wait(deadline):
-                return self._paced_out(call)
+                return self._paced_out(call, deadline)
             outcome, may_retry, asked = self._try(call, deadline)
             if not may_retry:
                 return outcome
@@ -182,7 +194,7 @@ class Client:
             # They end here: the errors of requests hold the request and its body, those of http.client the part of
             # the answer that was read, and every frame below holds both.
             late = deadline.left() <= 0
-            clean = error_of_failure(error, call, self.alias, self.options.timeout, late)
+            clean = error_of_failure(error, call, self.alias, deadline, late)
             return clean, not late and not is_permanent(error)
         except Exception as error:
             # Not ours, such as a task queue's time limit: it passes, but without those frames.
@@ -218,10 +230,10 @@ class Client:
         except (InvalidHeader, ValueError, OverflowError):
             return pause
 
-    def _paced_out(self, call: Call) -> RateLimited:
+    def _paced_out(self, call: Call, deadline: Deadline) -> RateLimited:
         return RateLimited(
             f"{call.name} was not sent to the vault {self.alias!r}: the option 'rate_limit' leaves no room within "
-            f"{self.options.timeout:g} seconds. Send fewer requests at once."
+            f"{deadline.seconds:g} seconds. Send fewer requests at once."
         )
 
     def _open_session(self) -> VaultSession:

@@ -11,12 +11,26 @@ __all__ = ["Deadline", "current_deadline", "deadline_scope", "operation_deadline
 
 
 class Deadline:
-    """A point in time, ``seconds`` from now."""
+    """A point in time, ``seconds`` from now; ``option`` is the one that a person would raise, for messages."""
 
-    __slots__ = ("at",)
+    __slots__ = ("at", "option", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, option: str = "timeout") -> None:
         self.at = time.monotonic() + seconds
+        self.seconds = seconds
+        self.option = option
+
+    def within(self, seconds: float) -> Deadline:
+        """Return one that is ``seconds`` from now, or as early as this one."""
+        inner = Deadline(seconds)
+        if self.at < inner.at:
+            inner.at, inner.seconds, inner.option = self.at, self.seconds, self.option
+        return inner
+
+    def extend(self, seconds: float) -> None:
+        """Move it, to ``seconds`` after it was set."""
+        self.at += seconds - self.seconds
+        self.seconds = seconds
 
     def left(self) -> float:
         """Return the seconds left, negative once it has passed."""

@@ -32,6 +32,7 @@ from django_altr.exceptions import (
 )
 
 from .calls import Answer, Call
+from .deadline import Deadline
 from .transport import BundleError
 
 __all__ = ["clock_skew", "error_of_answer", "error_of_failure", "is_permanent"]
@@ -102,12 +103,12 @@ def clock_skew(date: str | None, now: datetime) -> float | None:
         return None
 
 
-def error_of_failure(error: BaseException, call: Call, alias: str, budget: float, late: bool) -> AltrError:
+def error_of_failure(error: BaseException, call: Call, alias: str, deadline: Deadline, late: bool) -> AltrError:
     """Return the error for an exchange without an answer. ``late``: the time budget is used up."""
     if late or _is_timeout(error):
         return VaultTimeout(
-            f"The vault {alias!r} did not answer {call.name} in time (time budget: {budget:g} seconds). "
-            f"Check the network, or raise the option 'timeout'."
+            f"The vault {alias!r} did not answer {call.name} in time (time budget: {deadline.seconds:g} seconds). "
+            f"Check the network, or raise the option {deadline.option!r}."
         )
     return VaultConnectionError(f"The vault {alias!r} could not be reached for {call.name}: {_reason(error)}")
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from .deadline import Deadline, operation_scope
 from .forks import reset_after_fork
 
-__all__ = ["Job", "Step", "Workers"]
+__all__ = ["Budget", "Job", "Step", "Workers"]
 
 T = TypeVar("T")
 
@@ -34,13 +35,26 @@ class Step(Generic[T]):
 Job = Callable[[], Step[T]]
 
 
+@dataclass(frozen=True)
+class Budget:
+    """How long an operation may take, in seconds."""
+
+    #: One request, with those that ask for the same again.
+    request: float
+    #: All of them; ``None`` for ``request`` times the rounds that so many requests make, ``width`` at a time.
+    operation: float | None = None
+
+    def of_operation(self, requests: int, width: int) -> float:
+        return self.operation or self.request * max(1, math.ceil(requests / width))
+
+
 class Workers:
     """A pool of threads, started when an operation needs more than one request.
 
     An operation has ``width`` requests in flight at most: the caller's thread works, too.
     """
 
-    def __init__(self, name: str, width: int, budget: float) -> None:
+    def __init__(self, name: str, width: int, budget: Budget) -> None:
         self._name = name
         self._budget = budget
         self._width = width
@@ -91,13 +105,17 @@ class _Operation(Generic[T]):
         collect: Callable[[T], object],
         submit: Callable[[Callable[[], None]], Future[None] | None],
         width: int,
-        budget: float,
+        budget: Budget,
     ) -> None:
-        self._budget = budget
-        self._waiting = deque(_Timed(job, budget) for job in jobs)
+        self._waiting = deque(_Timed(job) for job in jobs)
         self._collect = collect
         self._submit = submit
+        self._width = width
         self._idle = width - 1
+        self._budget = budget
+        self._requests = len(self._waiting)
+        option = "timeout" if budget.operation is None else "operation_timeout"
+        self._deadline = Deadline(budget.of_operation(self._requests, width), option)
         self._helpers: deque[Future[None]] = deque()
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -151,8 +169,10 @@ class _Operation(Generic[T]):
             timed = self._waiting.popleft()
         except IndexError:
             return False
+        deadline = timed.deadline or self._deadline.within(self._budget.request)
         try:
-            step, deadline = timed()
+            with operation_scope(deadline):
+                step = timed.job()
             with self._lock:
                 self._collect(step.result)
         except Exception as error:
@@ -160,21 +180,21 @@ class _Operation(Generic[T]):
             self._waiting.clear()
             return False
         if step.more:
-            further = [_Timed(job, self._budget, deadline if step.again else None) for job in step.more]
+            further = [_Timed(job, deadline if step.again else None) for job in step.more]
+            if not step.again:
+                self._expect(len(further))
             self._waiting.extendleft(reversed(further))  # next, for their time may be running
             self._call_helpers(len(further))
         return True
 
+    def _expect(self, requests: int) -> None:
+        with self._lock:
+            self._requests += requests
+            self._deadline.extend(self._budget.of_operation(self._requests, self._width))
 
-class _Timed(Generic[T]):
-    """A job with its time budget, which starts with it or goes on from the job that led to it."""
 
-    __slots__ = ("_budget", "_deadline", "_job")
+class _Timed(NamedTuple, Generic[T]):
+    """A job, and the deadline of the one that it goes on from."""
 
-    def __init__(self, job: Job[T], budget: float, deadline: Deadline | None = None) -> None:
-        self._job, self._budget, self._deadline = job, budget, deadline
-
-    def __call__(self) -> tuple[Step[T], Deadline]:
-        deadline = self._deadline or Deadline(self._budget)
-        with operation_scope(deadline):
-            return self._job(), deadline
+    job: Job[T]
+    deadline: Deadline | None = None

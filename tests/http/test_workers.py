@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from django_altr.http import Job, Step, Workers
+from django_altr.http import Budget, Job, Step, Workers
 
 
 def number(value: int) -> Step[int]:
@@ -17,7 +17,7 @@ def number(value: int) -> Step[int]:
 
 def test_every_result_is_collected_once() -> None:
     found: list[int] = []
-    Workers("test", 4, 10).run([partial(number, n) for n in range(1000)], found.append)
+    Workers("test", 4, Budget(10)).run([partial(number, n) for n in range(1000)], found.append)
     assert sorted(found) == list(range(1000))
 
 
@@ -28,7 +28,7 @@ def test_what_a_job_leads_to_is_done_too(width: int) -> None:
         return Step(0, [half, half]) if size > 1 else Step(1)
 
     found: list[int] = []
-    Workers("test", width, 10).run([partial(split, 64)], found.append)
+    Workers("test", width, Budget(10)).run([partial(split, 64)], found.append)
     assert sum(found) == 64
 
 
@@ -45,7 +45,7 @@ def test_no_more_than_the_width_run_at_once() -> None:
             running -= 1
         return Step(None)
 
-    Workers("test", 4, 10).run([job] * 60, lambda nothing: None)
+    Workers("test", 4, Budget(10)).run([job] * 60, lambda nothing: None)
     assert most == 4
 
 
@@ -57,7 +57,7 @@ def test_jobs_that_one_job_leads_to_run_side_by_side() -> None:
         return Step(1)
 
     found: list[int] = []
-    Workers("test", 4, 10).run([lambda: Step(0, [meet] * 4)], found.append)
+    Workers("test", 4, Budget(10)).run([lambda: Step(0, [meet] * 4)], found.append)
     assert sum(found) == 4
 
 
@@ -71,7 +71,7 @@ def test_the_first_error_is_raised_and_nothing_more_is_started() -> None:
         return Step(n)
 
     with pytest.raises(ValueError, match="10"):
-        Workers("test", 2, 10).run([partial(job, n) for n in range(1000)], lambda n: None)
+        Workers("test", 2, Budget(10)).run([partial(job, n) for n in range(1000)], lambda n: None)
     assert len(started) < 1000
 
 
@@ -89,12 +89,12 @@ def test_what_is_in_flight_when_an_error_comes_is_collected() -> None:
 
     found: list[str] = []
     with pytest.raises(ValueError, match="no"):
-        Workers("test", 2, 10).run([slow, fail], found.append)
+        Workers("test", 2, Budget(10)).run([slow, fail], found.append)
     assert found == ["slow"]
 
 
 def test_operations_of_several_threads_share_the_pool() -> None:
-    workers = Workers("test", 4, 10)
+    workers = Workers("test", 4, Budget(10))
     sums: list[int] = []
 
     def operation() -> None:
@@ -111,7 +111,7 @@ def test_operations_of_several_threads_share_the_pool() -> None:
 
 
 def test_a_pool_that_is_closed_meanwhile_loses_nothing() -> None:
-    workers = Workers("test", 4, 10)
+    workers = Workers("test", 4, Budget(10))
     found: list[int] = []
 
     def job(n: int) -> Step[int]:
