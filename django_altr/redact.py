@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 __all__ = ["Redacted"]
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 
 class Redacted(Generic[T]):

@@ -17,7 +17,8 @@ from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
-from .remote import TOO_LARGE, RemoteBackend, batch_body, pick
+from .batch import batch_body, known_texts
+from .remote import TOO_LARGE, RemoteBackend, pick
 
 __all__ = ["ChainBackend"]
 
@@ -110,11 +111,12 @@ class ChainBackend(RemoteBackend):
 
     def _post_batch(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:
         determinism = "true" if deterministic else "false"
+        sent = Redacted([texts.reveal()[position] for position in batch])
         answer = self._client.exchange(
             Call(
                 "PostBatch", "POST", BATCH, BATCH,
                 right="write with deterministic tokens" if deterministic else "write",
-                body=batch_body(texts, batch),
+                body=batch_body(sent),
                 headers={**JSON, "X-ALTR-DETERMINISM": determinism},
                 accepts=TOO_LARGE,
             )
@@ -123,15 +125,17 @@ class ChainBackend(RemoteBackend):
             halves = [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
         answered = self.read_batch(answer, "PostBatch", len(batch))
-        left_out = [position for position, token in zip(batch, answered.reveal(), strict=True) if token is None]
-        if left_out and deterministic:
+        if None not in answered.reveal():
+            return Step(dict(zip(batch, self.read_tokens(answered, "PostBatch", sent), strict=True)))
+        if deterministic:
             raise ValueTooLarge(f"The vault {self.alias!r} makes no deterministic token for a value of this size.")
-        stored = [position for position in batch if position not in left_out]
         given = Redacted([token for token in answered.reveal() if token is not None])
-        sent = Redacted([texts.reveal()[position] for position in stored])
+        tokens = self.read_tokens(given, "PostBatch", sent)
+        left_out = {position for position, token in zip(batch, answered.reveal(), strict=True) if token is None}
+        stored = [position for position in batch if position not in left_out]
         return Step(
-            dict(zip(stored, self.read_tokens(given, "PostBatch", sent), strict=True)),
-            [partial(self._put_data, texts, position, None) for position in left_out],
+            dict(zip(stored, tokens, strict=True)),
+            [partial(self._put_data, texts, at, None) for at in sorted(left_out)],
         )
 
     def _put_data(self, texts: Redacted[list[str]], position: int, label: str | None) -> Step[Tokens]:
@@ -156,7 +160,7 @@ class ChainBackend(RemoteBackend):
         answer = self._client.exchange(
             Call(
                 "GetBatch", "PUT", BATCH, BATCH,
-                right="read", body=batch_body(Redacted(tokens), range(len(tokens))),
+                right="read", body=batch_body(Redacted(tokens)),
                 headers=JSON, accepts=TOO_LARGE | {404},
             )
         )  # fmt: skip
@@ -165,17 +169,8 @@ class ChainBackend(RemoteBackend):
         if answer.status in TOO_LARGE:
             return Step(Redacted({}), self._split(tokens), again=True)
         texts = self.read_batch(answer, "GetBatch", len(tokens))
-        pairs = zip(tokens, texts.reveal(), strict=True)
-        large = [token for token, text in pairs if text is None] if None in texts.reveal() else []
-        # What is no token comes back as it is.
-        found: Texts = Redacted(
-            {
-                token: text
-                for token, text in zip(tokens, texts.reveal(), strict=True)
-                if text is not None and text != token
-            }
-        )
-        return Step(found, [partial(self._get_data, token) for token in large])
+        large = [tokens[at] for at, text in enumerate(texts.reveal()) if text is None] if None in texts.reveal() else []
+        return Step(known_texts(tokens, texts), [partial(self._get_data, token) for token in large])
 
     def _without_unknown(self, tokens: list[str], answer: Answer) -> list[partial[Step[Texts]]]:
         """Return the reads of the other tokens: a 404 names the unknown ones, or else the batch is halved."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from json.encoder import encode_basestring
-from operator import add
 from typing import Any, ClassVar, TypeVar
 
 from django_altr.conf import Problem
@@ -29,6 +27,7 @@ from django_altr.redact import Redacted
 from django_altr.signals import vault_state_changed
 
 from .base import BaseBackend
+from .batch import FRAMING, are_usual_tokens, encoded_size, parse_batch
 
 __all__ = ["RemoteBackend"]
 
@@ -149,14 +148,14 @@ class RemoteBackend(BaseBackend):
 
     def _fits_any_batch(self, texts: Redacted[list[str]]) -> bool:
         """Tell whether as many values as a batch may have are within its size, even if JSON escapes every character."""
-        longest = max(map(len, texts.reveal()), default=0)
+        longest = max(set(map(len, texts.reveal())), default=0)
         return (longest * LONGEST_ESCAPE + len('""') + FRAMING) * self.max_values < self.max_batch_bytes
 
     def _pack_by_size(self, texts: Redacted[list[str]], positions: Iterable[int]) -> Iterator[list[int]]:
         batch: list[int] = []
         size = 2
         for position in positions:
-            added = len(_encode(texts, position)) + FRAMING
+            added = encoded_size(Redacted(texts.reveal()[position]))
             if batch and (len(batch) == self.max_values or size + added > self.max_batch_bytes):
                 yield batch
                 batch, size = [], 2
@@ -174,10 +173,10 @@ class RemoteBackend(BaseBackend):
 
     def plausible(self, tokens: Iterable[str]) -> list[str]:
         """Return, each once, the texts that may be sent as a reference token; others are unknown without asking."""
-        texts = dict.fromkeys(map(str.__str__, tokens))
-        return [
-            text for text in texts if 0 < len(text) <= MAX_TOKEN_LENGTH and text.isprintable() and not is_erased(text)
-        ]
+        texts = dict.fromkeys(tokens)
+        if are_usual_tokens(Redacted(texts), MAX_TOKEN_LENGTH):
+            return list(texts)
+        return list(filter(_is_plausible, dict.fromkeys(map(str.__str__, texts))))
 
     def read_batch(self, answer: Answer, call: str, count: int, *, inside: str | None = None) -> Redacted[list[Any]]:
         """Return the strings (or None, where the overflow flag allows it) of a batch's answer, by position.
@@ -188,11 +187,12 @@ class RemoteBackend(BaseBackend):
         values = answer.json()
         if inside is not None:
             values = Redacted(pick(values.reveal(), inside))
-        if problem := _problem_of(values.reveal(), count, answer.flag("X-Overflow-Data")):
+        texts, problem = parse_batch(values, count, answer.flag("X-Overflow-Data"))
+        if problem is None and rb"\ud" in answer.body.reveal().lower() and not _is_text(texts):
+            problem = "values that are no text"
+        if problem is not None:
             raise self.invalid(call, problem)
-        if rb"\ud" in answer.body.reveal().lower() and not _is_text(values):
-            raise self.invalid(call, "values that are no text")
-        return Redacted(list(map(values.reveal().__getitem__, NAMES[:count])))  # type: ignore[index]
+        return texts
 
     def read_tokens(self, tokens: Redacted[list[Any]], call: str, texts: Redacted[list[str]]) -> list[str]:
         """Return the answer's reference tokens, in the order of the texts that were sent.
@@ -200,13 +200,12 @@ class RemoteBackend(BaseBackend):
         Raises ``InvalidResponse`` for anything else: an echo of the request would bring plaintext into the column.
         A token is opaque: what it looks like is the vault's business.
         """
-        sent = Redacted(set(texts.reveal()))
-        if not all(self._is_plausible(token) and token not in sent.reveal() for token in tokens.reveal()):
+        usual = are_usual_tokens(tokens, self.max_token_length)
+        if not (usual or all(map(self._fits_column, tokens.reveal()))) or _overlap(tokens, texts):
             raise self.invalid(call, "something that is no reference token")
         return tokens.reveal()
 
-    def _is_plausible(self, token: object) -> bool:
-        # One word that fits into the column.
+    def _fits_column(self, token: object) -> bool:
         return (
             isinstance(token, str) and len(token) <= self.max_token_length
             and token.isprintable() and token.split() == [token]
@@ -219,24 +218,8 @@ class RemoteBackend(BaseBackend):
         )
 
 
-#: Bytes around a value in a batch: key of up to four digits, its quotes, colon and comma.
-FRAMING = len('"4095":,')
 #: Bytes of the longest escape of one character in JSON: ``\u0000``.
 LONGEST_ESCAPE = 6
-#: The keys of a batch: "0", "1", ... (positions, for a token as key costs 1.3 times as much), and as JSON begins with.
-NAMES = tuple(map(str, range(4096)))
-KEYS = tuple(f'"{name}":' for name in NAMES)
-
-
-def _encode(texts: Redacted[list[str]], position: int) -> bytes:
-    return encode_basestring(texts.reveal()[position]).encode()
-
-
-def batch_body(texts: Redacted[list[str]], positions: Sequence[int]) -> Redacted[bytes]:
-    """Return the JSON object of a batch with positional keys: "0", "1", ..."""
-    # Chains of functions in C: half the time of a loop, and no variable here holds a text.
-    values = map(encode_basestring, map(texts.reveal().__getitem__, positions))
-    return Redacted(f"{{{','.join(map(add, KEYS, values))}}}".encode())
 
 
 def pick(answer: object, *keys: str) -> object:
@@ -246,24 +229,18 @@ def pick(answer: object, *keys: str) -> object:
     return answer
 
 
-def _is_text(values: Redacted[Any]) -> bool:
-    """Tell whether all values can be encoded: JSON can spell lone surrogates."""
+def _is_plausible(token: str) -> bool:
+    return 0 < len(token) <= MAX_TOKEN_LENGTH and token.isprintable() and not is_erased(token)
+
+
+def _overlap(tokens: Redacted[list[str]], texts: Redacted[list[str]]) -> bool:
+    return not set(texts.reveal()).isdisjoint(tokens.reveal())
+
+
+def _is_text(texts: Redacted[list[Any]]) -> bool:
+    """Tell whether all can be encoded: JSON can spell lone surrogates."""
     try:
-        "".join(filter(None, values.reveal().values())).encode()
+        "".join(filter(None, texts.reveal())).encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _problem_of(values: object, count: int, overflow: bool) -> str | None:
-    if values is None:
-        return "something that is no JSON"
-    if not isinstance(values, dict):
-        return "JSON that is no object"
-    if len(values) != count or not all(map(values.__contains__, NAMES[:count])):
-        return f"other keys than the {count} that were sent"
-    if not {str, type(None)}.issuperset(map(type, values.values())):
-        return "values that are no text"
-    if not overflow and None in values.values():
-        return "a null without the overflow flag"
-    return None

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from django_altr.http import Answer, BasicAuth, Call, Step
 from django_altr.redact import Redacted
 
-from .remote import TOO_LARGE, RemoteBackend, batch_body
+from .batch import batch_body, known_texts
+from .remote import TOO_LARGE, RemoteBackend
 
 __all__ = ["TokenizationBackend"]
 
@@ -69,10 +70,11 @@ class TokenizationBackend(RemoteBackend):
         return [[wanted[position] for position in batch] for batch in self.pack(Redacted(wanted))]
 
     def _tokenize(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:
+        sent = Redacted([texts.reveal()[position] for position in batch])
         call = Call(
             "tokenize", "POST", "/batch", "/batch",
             right="tokenize deterministically" if deterministic else "tokenize",
-            body=batch_body(texts, batch),
+            body=batch_body(sent),
             headers={**JSON, "X-ALTR-DETERMINISM": "true" if deterministic else "false"},
             accepts=TOO_LARGE,
         )  # fmt: skip
@@ -80,7 +82,6 @@ class TokenizationBackend(RemoteBackend):
         if answer.status in TOO_LARGE:
             halves = [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
-        sent = Redacted([texts.reveal()[position] for position in batch])
         tokens = self.read_tokens(self.read_batch(answer, call.name, len(batch), inside="data"), call.name, sent)
         return Step(dict(zip(batch, tokens, strict=True)))
 
@@ -92,8 +93,7 @@ class TokenizationBackend(RemoteBackend):
         if answer.status in TOO_LARGE:
             return Step(NO_TEXTS, [partial(self._detokenize, half) for half in self.halves(tokens)], again=True)
         texts = self.read_batch(answer, "detokenize", len(tokens), inside="data")
-        pairs = zip(tokens, texts.reveal(), strict=True)
-        return Step(Redacted({token: text for token, text in pairs if text != token}))
+        return Step(known_texts(tokens, texts))
 
     def _delete(self, tokens: list[str]) -> Step[None]:
         answer = self._send("delete", "/batch/delete", "delete", tokens, accepts=TOO_LARGE | {400})
@@ -117,7 +117,7 @@ class TokenizationBackend(RemoteBackend):
     def _send(
         self, name: str, path: str, right: str, tokens: list[str], accepts: frozenset[int] = frozenset()
     ) -> Answer:
-        body = batch_body(Redacted(tokens), range(len(tokens)))
+        body = batch_body(Redacted(tokens))
         return self._client.exchange(
             Call(name, "PUT", path, path, right=right, body=body, headers=JSON, accepts=accepts)
         )
