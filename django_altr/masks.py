@@ -69,9 +69,8 @@ def masked() -> Iterator[None]:
         _masking.reset(reset)
 
 
-def is_masking() -> bool:
-    """Whether plaintext attributes give the mask at the moment."""
-    return _masking.get()
+#: Whether plaintext attributes give the mask at the moment. (A function of its own would cost each read a call.)
+is_masking: Callable[[], bool] = _masking.get
 
 
 def masked_if_unavailable(method: Callable[[Any], str]) -> Callable[[Any], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
@@ -25,7 +26,7 @@ from django.db.models.functions import Cast, Coalesce
 from django.db.models.sql import Query
 from django.utils.asyncio import async_unsafe
 
-from ..markers import is_erased
+from ..markers import ERASED, is_erased
 from ..masks import MASK, is_masking
 from ..signals import detokenized
 from .cells import UNSET, Pending, Token, is_unloaded
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from . import TokenizedField
 
 __all__ = ["PlaintextAttribute", "PrefetchTokenized", "ReadToken", "TokenCol", "detokenize", "load", "token_reader"]
-
-_MISSING = object()
 
 #: Requests for single rows of one query that are worth a warning.
 _MANY_SINGLE_READS = 10
@@ -72,26 +71,45 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     _announce(vault, fields, tokens, instances)
 
 
-def _unloaded(field: TokenizedField, instances: Iterable[Model], tokens: dict[str, None]) -> list[Model]:
+def _unloaded(field: TokenizedField, instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
     """Return the instances whose value is not known; add their tokens to ``tokens``."""
-    attname, found = field.attname, []
-    for instance in instances:
-        if is_unloaded(cell := instance.__dict__.get(attname)):
+    found = []
+    for instance, cell in zip(instances, _cells(field.attname, instances), strict=True):
+        # What a query leaves, here spelled out, spares a call for each row.
+        if type(cell) is str and cell and not cell.startswith(ERASED):
+            tokens[cell] = None
+            found.append(instance)
+        elif is_unloaded(cell):
             tokens[str(cell)] = None
             found.append(instance)
     return found
 
 
+def _cells(attname: str, instances: Sequence[Model]) -> Iterable[Any]:
+    """Return the instances' cells; ``None`` for one that is deferred."""
+    try:
+        loaded = all(peers.loaded(attname) for peers in set(map(_PEERS, instances)))
+    except AttributeError:  # an instance that no query made
+        loaded = False
+    if loaded:
+        return map(attrgetter(attname), instances)
+    return (instance.__dict__.get(attname) for instance in instances)
+
+
+#: ``__dict__`` is where a deferred column can be told. But to ask for it makes Python build a dictionary for the
+#: instance, which takes longer than all else that is done for a row.
+_PEERS = attrgetter("_state.altr_peers")
+
+
 def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str], texts: Mapping[str, str]) -> None:
     attname, as_value = field.attname, field.reads_as_text
     for instance in owners:
-        cells = instance.__dict__
-        token = cells[attname]
+        token = getattr(instance, attname)
         text = texts.get(token)
         if text is not None:
-            cells[attname] = Token(token, field, text, text) if as_value else Token(token, field, text)
+            setattr(instance, attname, Token(token, field, text, text) if as_value else Token(token, field, text))
         elif token in tokens:  # what another thread put here meanwhile was not asked for
-            cells[attname] = Token.missing(token, field)
+            setattr(instance, attname, Token.missing(token, field))
 
 
 def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
@@ -144,26 +162,26 @@ class PlaintextAttribute:
     def __init__(self, field: TokenizedField) -> None:
         self.field = field
         self._attname = field.attname
+        self._cell_of = attrgetter(field.attname)  # reads a deferred column from the database
 
     def __get__(self, instance: Model | None, owner: type[Model] | None = None) -> Any:
         if instance is None:
             return self
-        cell = instance.__dict__.get(self._attname)
+        cell = self._cell_of(instance)
         # What nearly every call finds comes first.
         if type(cell) is Token and cell._value is not UNSET and not is_masking():
             return cell._value
-        return self._read(instance)
+        return self._read(instance, cell)
 
-    def _read(self, instance: Model) -> Any:
-        cell = self._cell(instance)
+    def _read(self, instance: Model, cell: Any) -> Any:
         if cell and is_masking():
             return MASK
         if is_unloaded(cell):
             self._fetch(instance)
-            cell = instance.__dict__[self.field.attname]
+            cell = self._cell_of(instance)
             if is_unloaded(cell):  # such as a peer's load that did not include this one
                 load([self.field], [instance])
-                cell = instance.__dict__[self.field.attname]
+                cell = self._cell_of(instance)
         return self._value(cell)
 
     def __set__(self, instance: Model, value: Any) -> None:
@@ -182,10 +200,6 @@ class PlaintextAttribute:
         if is_erased(cell) and self.field.is_placeholder(value):
             return cell
         return Pending(self.field, value, instance)
-
-    def _cell(self, instance: Model) -> Any:
-        cell = instance.__dict__.get(self.field.attname, _MISSING)
-        return getattr(instance, self.field.attname) if cell is _MISSING else cell
 
     def _value(self, cell: Any) -> Any:
         if isinstance(cell, Token):
@@ -213,7 +227,7 @@ class PlaintextAttribute:
             return
         with peers.reading():
             # Unless another thread, which has the same rows, has just read it.
-            if is_unloaded(instance.__dict__.get(self._attname)):
+            if is_unloaded(self._cell_of(instance)):
                 rows = list(peers)
                 self.fetch_many(rows)
                 if len(rows) == 1:
@@ -238,7 +252,7 @@ class PlaintextAttribute:
 
     def is_cached(self, instance: Model) -> bool:
         # What cannot be read is for whoever touches it to find out, not for a prefetch.
-        cell = self._cell(instance)
+        cell = self._cell_of(instance)
         return not (is_unloaded(cell) or is_erased(cell))
 
     def get_prefetch_querysets(self, instances: Sequence[Model], querysets: Sequence[Any] | None = None) -> Any:

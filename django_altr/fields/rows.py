@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Generic, TypeVar
@@ -26,13 +26,14 @@ MAX_WAIT = 30
 class Peers(Generic[T]):
     """Weak references to things that are read together. Pickled and copied without them."""
 
-    __slots__ = ("__weakref__", "_limit", "_reading", "_references", "key", "single_reads")
+    __slots__ = ("__weakref__", "_reading", "key", "limit", "references", "single_reads")
 
     def __init__(self, key: object = None) -> None:
         self.key = key
         self.single_reads = 0
-        self._references: list[weakref.ref[T]] = []
-        self._limit = 4096
+        self.references: list[weakref.ref[T]] = []
+        #: As many references make it look for dead ones.
+        self.limit = 4096
         self._reading = threading.RLock()
 
     @contextmanager
@@ -45,16 +46,22 @@ class Peers(Generic[T]):
             if alone:
                 self._reading.release()
 
-    def add(self, member: T, reference: Callable[[T], weakref.ref[T]] = weakref.ref) -> None:
-        # Done for every row: the default argument spares it two look-ups.
-        references = self._references
-        references.append(reference(member))
-        if len(references) > self._limit:  # iterator() over a large table leaves mostly dead ones
-            references[:] = [each for each in references if each() is not None]
-            self._limit = max(4096, 2 * len(references))
+    def add(self, member: T) -> None:
+        self.references.append(weakref.ref(member))
+        if len(self.references) > self.limit:
+            self.forget_dead()
+
+    def forget_dead(self) -> None:
+        """Drop references: ``iterator()`` over a large table leaves mostly dead ones."""
+        self.references[:] = [each for each in self.references if each() is not None]
+        self.limit = max(4096, 2 * len(self.references))
+
+    def loaded(self, attname: str) -> bool:
+        """Whether the query that made these rows loaded the column, so that none of them has it deferred."""
+        return isinstance(self.key, list | tuple) and attname in self.key
 
     def __iter__(self) -> Iterator[T]:
-        return (member for reference in list(self._references) if (member := reference()) is not None)
+        return (member for reference in list(self.references) if (member := reference()) is not None)
 
     def __copy__(self) -> Peers[T]:
         return self
@@ -99,15 +106,22 @@ def track_rows(model: type[Model]) -> None:
 
 def _track_from_db(model: type[Model]) -> None:
     from_db = model.from_db.__func__  # type: ignore[attr-defined]
+    latest, reference = _latest, weakref.ref
 
     @wraps(from_db)
     def tracked(cls: type[Model], db: str, field_names: Any, values: Any, **kwargs: Any) -> Model:
-        instance: Model = from_db(cls, db, field_names, values, **kwargs)
-        peers = _latest.peers
+        # Done for every row: nothing here that could be done once.
+        instance: Model = (
+            from_db(cls, db, field_names, values, **kwargs) if kwargs else from_db(cls, db, field_names, values)
+        )
+        peers = latest.peers
         if peers.key is not field_names:
             peers = _peers_for(field_names)
         instance._state.altr_peers = peers  # type: ignore[attr-defined]
-        peers.add(instance)
+        references = peers.references
+        references.append(reference(instance))
+        if len(references) > peers.limit:
+            peers.forget_dead()
         return instance
 
     model.from_db = classmethod(tracked)  # type: ignore[assignment, method-assign, arg-type]
