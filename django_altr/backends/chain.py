@@ -12,7 +12,7 @@ from functools import partial
 from urllib.parse import quote
 
 from django_altr.exceptions import TokenNotFound, ValueTooLarge
-from django_altr.http import Answer, Call, HmacAuth, Step
+from django_altr.http import Answer, Call, HmacAuth, Job, Step
 from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 
@@ -72,7 +72,9 @@ class ChainBackend(RemoteBackend):
         for position, label in enumerate(labels):
             small = label is None and len(texts.reveal()[position].encode()) <= MAX_BATCH_VALUE_BYTES
             (batched if small else single).append(position)
-        jobs = [partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)]
+        jobs: list[Job[Tokens]] = [
+            partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)
+        ]
         jobs += [partial(self._put_data, texts, position, labels[position]) for position in single]
         tokens = self.store(jobs)
         return [tokens[position] for position in range(len(texts))]
@@ -109,7 +111,7 @@ class ChainBackend(RemoteBackend):
 
     # Writing
 
-    def _post_batch(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:
+    def _post_batch(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Job[Tokens]:
         determinism = "true" if deterministic else "false"
         sent = Redacted([texts.reveal()[position] for position in batch])
         answer = self._client.exchange(
@@ -121,6 +123,16 @@ class ChainBackend(RemoteBackend):
                 accepts=TOO_LARGE,
             )
         )  # fmt: skip
+        return partial(self._read_tokens, answer, texts, batch, sent, deterministic)
+
+    def _read_tokens(
+        self,
+        answer: Answer,
+        texts: Redacted[list[str]],
+        batch: list[int],
+        sent: Redacted[list[str]],
+        deterministic: bool,
+    ) -> Step[Tokens]:
         if answer.status in TOO_LARGE:
             halves = [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
@@ -152,11 +164,11 @@ class ChainBackend(RemoteBackend):
 
     # Reading
 
-    def _reads(self, tokens: list[str]) -> list[partial[Step[Texts]]]:
+    def _reads(self, tokens: list[str]) -> list[Job[Texts]]:
         batches = self.pack(Redacted(tokens))
         return [partial(self._get_batch, [tokens[position] for position in batch]) for batch in batches]
 
-    def _get_batch(self, tokens: list[str]) -> Step[Texts]:
+    def _get_batch(self, tokens: list[str]) -> Job[Texts]:
         answer = self._client.exchange(
             Call(
                 "GetBatch", "PUT", BATCH, BATCH,
@@ -164,6 +176,9 @@ class ChainBackend(RemoteBackend):
                 headers=JSON, accepts=TOO_LARGE | {404},
             )
         )  # fmt: skip
+        return partial(self._read_texts, answer, tokens)
+
+    def _read_texts(self, answer: Answer, tokens: list[str]) -> Step[Texts]:
         if answer.status == 404:
             return Step(Redacted({}), self._without_unknown(tokens, answer), again=True)
         if answer.status in TOO_LARGE:
@@ -172,7 +187,7 @@ class ChainBackend(RemoteBackend):
         large = [tokens[at] for at, text in enumerate(texts.reveal()) if text is None] if None in texts.reveal() else []
         return Step(known_texts(tokens, texts), [partial(self._get_data, token) for token in large])
 
-    def _without_unknown(self, tokens: list[str], answer: Answer) -> list[partial[Step[Texts]]]:
+    def _without_unknown(self, tokens: list[str], answer: Answer) -> list[Job[Texts]]:
         """Return the reads of the other tokens: a 404 names the unknown ones, or else the batch is halved."""
         kind, message = answer.error()
         if kind != "resource_not_found":
@@ -183,7 +198,7 @@ class ChainBackend(RemoteBackend):
             return self._reads(others)
         return self._split(tokens) if len(tokens) > 1 else []
 
-    def _split(self, tokens: list[str]) -> list[partial[Step[Texts]]]:
+    def _split(self, tokens: list[str]) -> list[Job[Texts]]:
         if len(tokens) == 1:
             # Over the limit all by itself: single values have none.
             return [partial(self._get_data, tokens[0])]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from django_altr.http import Answer, BasicAuth, Call, Step
+from django_altr.http import Answer, BasicAuth, Call, Job, Step
 from django_altr.redact import Redacted
 
 from .batch import batch_body, known_texts
@@ -69,7 +69,7 @@ class TokenizationBackend(RemoteBackend):
         wanted = self.plausible(tokens)
         return [[wanted[position] for position in batch] for batch in self.pack(Redacted(wanted))]
 
-    def _tokenize(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Step[Tokens]:
+    def _tokenize(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Job[Tokens]:
         sent = Redacted([texts.reveal()[position] for position in batch])
         call = Call(
             "tokenize", "POST", "/batch", "/batch",
@@ -79,17 +79,30 @@ class TokenizationBackend(RemoteBackend):
             accepts=TOO_LARGE,
         )  # fmt: skip
         answer = self._client.exchange(call)
+        return partial(self._read_tokens, answer, texts, batch, sent, deterministic)
+
+    def _read_tokens(
+        self,
+        answer: Answer,
+        texts: Redacted[list[str]],
+        batch: list[int],
+        sent: Redacted[list[str]],
+        deterministic: bool,
+    ) -> Step[Tokens]:
         if answer.status in TOO_LARGE:
             halves = [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
-        tokens = self.read_tokens(self.read_batch(answer, call.name, len(batch), inside="data"), call.name, sent)
+        tokens = self.read_tokens(self.read_batch(answer, "tokenize", len(batch), inside="data"), "tokenize", sent)
         return Step(dict(zip(batch, tokens, strict=True)))
 
-    def _detokenize(self, tokens: list[str]) -> Step[Texts]:
+    def _detokenize(self, tokens: list[str]) -> Job[Texts]:
         answer = self._send("detokenize", "/batch", "detokenize", tokens, accepts=TOO_LARGE | {400})
         if answer.status == 400:
             # One of them is no token (any more): ask again in the way that leaves such values alone.
             answer = self._send("partial detokenize", "/batch/partial", "detokenize", tokens, accepts=TOO_LARGE)
+        return partial(self._read_texts, answer, tokens)
+
+    def _read_texts(self, answer: Answer, tokens: list[str]) -> Step[Texts]:
         if answer.status in TOO_LARGE:
             return Step(NO_TEXTS, [partial(self._detokenize, half) for half in self.halves(tokens)], again=True)
         texts = self.read_batch(answer, "detokenize", len(tokens), inside="data")

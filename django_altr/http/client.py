@@ -23,8 +23,9 @@ from django_altr.redact import Redacted
 from .auth import utcnow
 from .breaker import BreakerState, CircuitBreaker
 from .calls import Answer, Call
-from .deadline import Deadline, deadline_scope, operation_deadline
+from .deadline import Deadline
 from .errors import clock_skew, error_of_answer, error_of_failure, is_permanent
+from .flight import new_flight
 from .forks import reset_after_fork
 from .pacer import Pacer
 from .transport import VaultSession, new_session
@@ -110,10 +111,10 @@ class Client:
         """
         if self._on_exchange is not None:
             self._on_exchange(call.name)
-        deadline = operation_deadline(self.options.timeout)
-        self._refuse_if_late(call, deadline)
-        self._refuse_if_open(call)
-        outcome = self._try_repeatedly(call, deadline)
+        with new_flight(self.options.timeout) as flight:
+            self._refuse_if_late(call, flight.deadline)
+            self._refuse_if_open(call)
+            outcome = self._try_repeatedly(call, flight.deadline)
         if isinstance(outcome, ServiceUnavailable | VaultTimeout | VaultConnectionError):
             self.breaker.failed()
         else:
@@ -203,16 +204,15 @@ class Client:
         raise foreign
 
     def _send(self, call: Call, deadline: Deadline) -> Answer:
-        with deadline_scope(deadline):
-            response = self._open_session().exchange(
-                call.method,
-                call.path,
-                None if call.body is None else call.body.reveal(),
-                call.headers,
-                self._credentials.for_resource(call.resource),
-                Timeout(connect=deadline.timeout(self.options.connect_timeout), read=deadline.timeout()),
-            )
-            return Answer(response.status, response.headers, Redacted(response.data))
+        response = self._open_session().exchange(
+            call.method,
+            call.path,
+            None if call.body is None else call.body.reveal(),
+            call.headers,
+            self._credentials.for_resource(call.resource),
+            Timeout(connect=deadline.timeout(self.options.connect_timeout), read=deadline.timeout()),
+        )
+        return Answer(response.status, response.headers, Redacted(response.data))
 
     def _judge(self, answer: Answer, call: Call) -> tuple[Answer | AltrError, bool, str | None]:
         if answer.status == 200 or answer.status in call.accepts:

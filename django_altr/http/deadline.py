@@ -1,13 +1,10 @@
-"""One deadline for everything that an exchange does, also where the server drips one byte a second."""
+"""Points in time that an exchange, or an operation, has to be done by."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-__all__ = ["Deadline", "current_deadline", "deadline_scope", "operation_deadline", "operation_scope"]
+__all__ = ["Deadline"]
 
 
 class Deadline:
@@ -42,41 +39,3 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("The time budget is used up.")
         return left if most is None else min(left, most)
-
-
-class _Current(threading.local):
-    operation: Deadline | None = None
-    deadline: Deadline
-
-
-_current = _Current()
-
-
-@contextmanager
-def operation_scope(deadline: Deadline) -> Iterator[None]:
-    """Let the exchanges of this thread inside the block end with the deadline."""
-    _current.operation = deadline
-    try:
-        yield
-    finally:
-        _current.operation = None
-
-
-def operation_deadline(seconds: float) -> Deadline:
-    """Return the deadline of the operation that this thread is in, or one that starts now."""
-    return _current.operation or Deadline(seconds)
-
-
-def current_deadline() -> Deadline:
-    """Return the deadline of the exchange that this thread is in."""
-    return _current.deadline
-
-
-@contextmanager
-def deadline_scope(deadline: Deadline) -> Iterator[None]:
-    """Bind all connections that this thread uses inside the block to the deadline."""
-    _current.deadline = deadline
-    try:
-        yield
-    finally:
-        del _current.deadline

@@ -23,7 +23,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.util import Retry, Timeout
 
-from .deadline import Deadline, current_deadline
+from .deadline import Deadline
+from .flight import current_flight
 from .location import is_loopback, is_plain_http
 
 __all__ = ["BundleError", "VaultSession", "new_session"]
@@ -60,7 +61,7 @@ class _BoundedReader(io.RawIOBase):
 class _BoundedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, current_deadline()))
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, current_flight().deadline))
 
 
 class _BoundedConnection(HTTPConnection):
@@ -77,9 +78,10 @@ class _BoundedConnection(HTTPConnection):
         finally:
             pieces, self._pieces = self._pieces, None
         self.send(b"".join(pieces))
+        current_flight().sent()
 
     def _new_conn(self) -> socket.socket:
-        deadline = current_deadline()
+        deadline = current_flight().deadline
         limit = deadline.timeout(self.timeout)
         sock = super()._new_conn() if is_loopback(self._dns_host) else self._connect_within(limit)
         # For the TLS handshake, which follows.
@@ -108,7 +110,7 @@ class _BoundedConnection(HTTPConnection):
         if self._pieces is not None:
             self._pieces.append(data)
             return
-        deadline, view = current_deadline(), memoryview(data)
+        deadline, view = current_flight().deadline, memoryview(data)
         size = PIECE if isinstance(self.sock, ssl.SSLSocket) else len(view) or 1
         for start in range(0, len(view), size):
             if self.sock is not None:

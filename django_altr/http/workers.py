@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from .deadline import Deadline, operation_scope
+from .deadline import Deadline
+from .flight import Flight, flights_of
 from .forks import reset_after_fork
 
 __all__ = ["Budget", "Job", "Step", "Workers"]
@@ -32,7 +33,8 @@ class Step(Generic[T]):
     again: bool = False
 
 
-Job = Callable[[], Step[T]]
+#: Does one exchange. It may leave the reading of the answer for later, when there is time.
+Job = Callable[[], "Step[T] | Job[T]"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ class Workers:
 
 
 class _Operation(Generic[T]):
-    """The jobs of one operation. Threads take the next one themselves: to hand each over costs half a request's CPU."""
+    """The jobs of one operation. Threads take the next one themselves: to hand each over costs half a request's CPU.
+
+    While a request is on its way there is time: to call one more thread, if another request may be in flight (with a
+    vault that answers at once there are few threads, with one that is far away as many as allowed), and to read an
+    answer that came before.
+    """
 
     def __init__(
         self,
@@ -108,6 +115,7 @@ class _Operation(Generic[T]):
         budget: Budget,
     ) -> None:
         self._waiting = deque(_Timed(job) for job in jobs)
+        self._answered: deque[_Timed[T]] = deque()
         self._collect = collect
         self._submit = submit
         self._width = width
@@ -122,14 +130,41 @@ class _Operation(Generic[T]):
 
     def run(self) -> None:
         try:
-            self._call_helpers(len(self._waiting) - 1)
-            while self._do_next() or self._await_helper():
+            while self._send_next() or self._read_next() or self._await_helper():
                 pass
         finally:
             # Also when something stops this thread from outside.
             self._waiting.clear()
         if self._error is not None:
             raise self._error
+
+    def use_the_time(self) -> None:
+        """Do what there is to do while a request is on its way."""
+        self._call_helper()
+        self._read_next()
+
+    # Threads
+
+    def _call_helper(self) -> None:
+        if not (self._waiting and self._idle):
+            return
+        with self._lock:
+            if not self._idle:
+                return
+            self._idle -= 1
+        self._submit_help()
+
+    def _submit_help(self) -> None:
+        if (helper := self._submit(self._help)) is not None:
+            self._helpers.append(helper)
+
+    def _help(self) -> None:
+        for _ in range(TURN):
+            if not (self._send_next() or self._read_next()):
+                with self._lock:
+                    self._idle += 1
+                return
+        self._submit_help()  # at the end of the queue
 
     def _await_helper(self) -> bool:
         """Wait for a thread that helps, for it may leave more to do; return whether there was one."""
@@ -143,54 +178,55 @@ class _Operation(Generic[T]):
             helper.result()
         return True
 
-    def _call_helpers(self, wanted: int) -> None:
-        for _ in range(wanted):
-            with self._lock:
-                if not self._idle:
-                    return
-                self._idle -= 1
-            self._call_helper()
+    # Jobs
 
-    def _call_helper(self) -> None:
-        if (helper := self._submit(self._help)) is not None:
-            self._helpers.append(helper)
-
-    def _help(self) -> None:
-        for _ in range(TURN):
-            if not self._do_next():
-                with self._lock:
-                    self._idle += 1
-                return
-        self._call_helper()  # at the end of the queue
-
-    def _do_next(self) -> bool:
+    def _send_next(self) -> bool:
         """Do the next job; return whether there was one."""
-        try:
-            timed = self._waiting.popleft()
-        except IndexError:
+        if self._error is not None or (timed := _next_of(self._waiting)) is None:
             return False
-        deadline = timed.deadline or self._deadline.within(self._budget.request)
-        try:
-            with operation_scope(deadline):
-                step = timed.job()
-            with self._lock:
-                self._collect(step.result)
-        except Exception as error:
-            self._error = self._error or error
-            self._waiting.clear()
-            return False
-        if step.more:
-            further = [_Timed(job, deadline if step.again else None) for job in step.more]
-            if not step.again:
-                self._expect(len(further))
-            self._waiting.extendleft(reversed(further))  # next, for their time may be running
-            self._call_helpers(len(further))
+        flight = _JobFlight(self, timed.deadline or self._deadline.within(self._budget.request))
+        with flights_of(flight):
+            self._do(timed.job, flight.deadline)
         return True
 
-    def _expect(self, requests: int) -> None:
-        with self._lock:
-            self._requests += requests
-            self._deadline.extend(self._budget.of_operation(self._requests, self._width))
+    def _read_next(self) -> bool:
+        """Read an answer; return whether there was one."""
+        if (timed := _next_of(self._answered)) is None:
+            return False
+        self._do(timed.job, timed.deadline)
+        return True
+
+    def _do(self, job: Job[T], deadline: Deadline | None) -> None:
+        try:
+            done = job()
+            if isinstance(done, Step):
+                with self._lock:
+                    self._collect(done.result)
+                self._add(done, deadline)
+            else:
+                self._answered.append(_Timed(done, deadline))
+        except Exception as error:
+            self._error = self._error or error
+
+    def _add(self, step: Step[T], deadline: Deadline | None) -> None:
+        if step.more and not step.again:
+            deadline = None
+            with self._lock:
+                self._requests += len(step.more)
+                self._deadline.extend(self._budget.of_operation(self._requests, self._width))
+        # Next, for their time may be running.
+        self._waiting.extendleft(_Timed(job, deadline) for job in reversed(step.more))
+
+
+class _JobFlight(Flight):
+    """The exchanges of one job: they have one deadline."""
+
+    def __init__(self, operation: _Operation[Any], deadline: Deadline) -> None:
+        self._operation = operation
+        self.deadline = deadline
+
+    def sent(self) -> None:
+        self._operation.use_the_time()
 
 
 class _Timed(NamedTuple, Generic[T]):
@@ -198,3 +234,10 @@ class _Timed(NamedTuple, Generic[T]):
 
     job: Job[T]
     deadline: Deadline | None = None
+
+
+def _next_of(queue: deque[T]) -> T | None:
+    try:
+        return queue.popleft()
+    except IndexError:
+        return None
