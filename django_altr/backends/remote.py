@@ -188,7 +188,7 @@ class RemoteBackend(BaseBackend):
         if inside is not None:
             values = Redacted(pick(values.reveal(), inside))
         texts, problem = parse_batch(values, count, answer.flag("X-Overflow-Data"))
-        if problem is None and rb"\ud" in answer.body.reveal().lower() and not _is_text(texts):
+        if problem is None and rb"\u" in answer.body.reveal() and not _is_text(texts):
             problem = "values that are no text"
         if problem is not None:
             raise self.invalid(call, problem)

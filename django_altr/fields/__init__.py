@@ -20,7 +20,7 @@ from ..lifecycle.watch import is_watched, note_replaced
 from ..markers import is_erased
 from ..masks import mask_repr
 from ..redact import Redacted
-from .cells import BoundToken, Pending, Token, is_unloaded
+from .cells import BoundToken, Pending, Token, is_unloaded, text_token_type
 from .codecs import InvalidValue, clean, decode, is_text
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
 from .reads import PlaintextAttribute, PrefetchTokenized, TokenCol, detokenize, load, token_reader
@@ -135,6 +135,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         super().contribute_to_class(cls, name, private_only)
         self.base_field.model = cls
         setattr(cls, self.name, PlaintextAttribute(self))
+        self.__dict__.pop("text_token", None)  # a copy's is that of the original
         mask_repr(cls)
         if self.choices is not None and not displays_itself:
             setattr(cls, f"get_{name}_display", partialmethod(_display, field=self))
@@ -174,10 +175,10 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         return decode(self.base_field, "")
 
     @cached_property
-    def reads_as_text(self) -> bool:
-        """Whether the values are texts, just as the vault holds them."""
+    def text_token(self) -> type[Token] | None:
+        """The type of a loaded cell, if the values are texts, just as the vault holds them."""
         kind: Any = type(self.base_field)
-        return is_text(kind)
+        return text_token_type(self) if is_text(kind) else None
 
     def is_empty(self, value: Any) -> bool:
         """Whether the value is an empty text, which is stored as it is: there is nothing to protect."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from . import TokenizedField
 
-__all__ = ["BoundToken", "Pending", "Sought", "Token", "is_unloaded"]
+__all__ = ["BoundToken", "Pending", "Sought", "Token", "is_unloaded", "text_token_type"]
 
 #: The value of a token that was not decoded yet.
 UNSET: Any = object()
@@ -104,6 +104,21 @@ class Token(str):
         self = cls(token, field, "")
         self._missing = True
         return self
+
+
+def text_token_type(field: TokenizedField) -> type[Token]:
+    """Return a class for the loaded tokens of a text field: they differ in their text only.
+
+    ``token_type(token)`` and its ``_text`` take half the time of ``Token(...)``, and there is one for each value read.
+    """
+    own: dict[str, Any] = {
+        "__slots__": (),
+        "__new__": str.__new__,
+        "_field": field,
+        "_missing": False,
+        "_value": vars(Token)["_text"],
+    }
+    return type("TextToken", (Token,), own)
 
 
 class BoundToken(Token):

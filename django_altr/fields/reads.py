@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -47,21 +48,21 @@ logger = logging.getLogger("django_altr")
     "A tokenized value is read from the vault here, which blocks. In async code load it first, with "
     "prefetch_related(...) or aprefetch_related_objects(...), or read it in sync_to_async(...)."
 )
-def load(fields: Sequence[TokenizedField], instances: Iterable[Model]) -> None:
+def load(fields: Sequence[TokenizedField], instances: Iterable[Model], *, complete: bool = False) -> None:
     """Read the plaintext of the fields' unloaded cells from the vault, each token once.
 
-    Raises what ``detokenize_many`` raises, but for unknown tokens: those raise ``TokenNotFound`` when their value is
-    read.
+    ``complete`` says that no instance has a column of the fields deferred. Raises what ``detokenize_many`` raises, but
+    for unknown tokens: those raise ``TokenNotFound`` when their value is read.
     """
     instances = list(instances)
     for vault in dict.fromkeys(field.vault for field in fields):
-        _load_from(vault, [field for field in fields if field.vault == vault], instances)
+        _load_from(vault, [field for field in fields if field.vault == vault], instances, complete)
 
 
-def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model]) -> None:
+def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model], complete: bool) -> None:
     # Each token once. One flat list a field: a container for each value would keep the garbage collector busy.
     tokens: dict[str, None] = {}
-    owners = {field: _unloaded(field, instances, tokens) for field in fields}
+    owners = {field: _unloaded(_cells(field.attname, instances, complete), instances, tokens) for field in fields}
     if not tokens:
         return
     texts = _find(vault, tokens)
@@ -71,10 +72,10 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     _announce(vault, fields, tokens, instances)
 
 
-def _unloaded(field: TokenizedField, instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
+def _unloaded(cells: Iterable[Any], instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
     """Return the instances whose value is not known; add their tokens to ``tokens``."""
     found = []
-    for instance, cell in zip(instances, _cells(field.attname, instances), strict=True):
+    for instance, cell in zip(instances, cells, strict=True):
         # What a query leaves, here spelled out, spares a call for each row.
         if type(cell) is str and cell and not cell.startswith(ERASED):
             tokens[cell] = None
@@ -85,29 +86,35 @@ def _unloaded(field: TokenizedField, instances: Sequence[Model], tokens: dict[st
     return found
 
 
-def _cells(attname: str, instances: Sequence[Model]) -> Iterable[Any]:
+def _cells(attname: str, instances: Sequence[Model], complete: bool) -> Iterable[Any]:
     """Return the instances' cells; ``None`` for one that is deferred."""
-    try:
-        loaded = all(peers.loaded(attname) for peers in set(map(_PEERS, instances)))
-    except AttributeError:  # an instance that no query made
-        loaded = False
-    if loaded:
+    if complete or _are_complete(attname, instances):
         return map(attrgetter(attname), instances)
+    # Only here it can be told. But to ask for it makes Python build a dictionary for the instance, which takes longer
+    # than all else that is done for a row.
     return (instance.__dict__.get(attname) for instance in instances)
 
 
-#: ``__dict__`` is where a deferred column can be told. But to ask for it makes Python build a dictionary for the
-#: instance, which takes longer than all else that is done for a row.
+def _are_complete(attname: str, instances: Sequence[Model]) -> bool:
+    try:
+        return all(peers.loaded(attname) for peers in set(map(_PEERS, instances)))
+    except AttributeError:  # an instance that no query made
+        return False
+
+
 _PEERS = attrgetter("_state.altr_peers")
 
 
 def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str], texts: Mapping[str, str]) -> None:
-    attname, as_value = field.attname, field.reads_as_text
+    attname = field.attname
+    make: Callable[[str], Token] = field.text_token or partial(Token, field=field)
     for instance in owners:
         token = getattr(instance, attname)
         text = texts.get(token)
         if text is not None:
-            setattr(instance, attname, Token(token, field, text, text) if as_value else Token(token, field, text))
+            cell = make(token)
+            cell._text = text
+            setattr(instance, attname, cell)
         elif token in tokens:  # what another thread put here meanwhile was not asked for
             setattr(instance, attname, Token.missing(token, field))
 
@@ -157,10 +164,14 @@ class _Names(tuple[str, ...]):
 
 
 class PlaintextAttribute:
-    """``instance.<name>``: the plaintext, lazily; what ``prefetch_related`` and fetch modes work with."""
+    """``instance.<name>``: the plaintext, lazily; what ``prefetch_related`` and fetch modes work with.
 
-    def __init__(self, field: TokenizedField) -> None:
+    ``together``: the fields that are read in the same go; by default only this one.
+    """
+
+    def __init__(self, field: TokenizedField, together: Sequence[TokenizedField] = ()) -> None:
         self.field = field
+        self._together = list(together) or [field]
         self._attname = field.attname
         self._cell_of = attrgetter(field.attname)  # reads a deferred column from the database
 
@@ -169,7 +180,7 @@ class PlaintextAttribute:
             return self
         cell = self._cell_of(instance)
         # What nearly every call finds comes first.
-        if type(cell) is Token and cell._value is not UNSET and not is_masking():
+        if isinstance(cell, Token) and cell._value is not UNSET and not is_masking():
             return cell._value
         return self._read(instance, cell)
 
@@ -229,7 +240,7 @@ class PlaintextAttribute:
             # Unless another thread, which has the same rows, has just read it.
             if is_unloaded(self._cell_of(instance)):
                 rows = list(peers)
-                self.fetch_many(rows)
+                load(self._together, rows, complete=all(peers.loaded(field.attname) for field in self._together))
                 if len(rows) == 1:
                     self._notice_single_read(peers)
 
@@ -246,7 +257,7 @@ class PlaintextAttribute:
             )
 
     def fetch_many(self, instances: Iterable[Model]) -> None:
-        load([self.field], instances)
+        load(self._together, instances)
 
     # A prefetcher, as a GenericForeignKey is
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from rest_framework.utils.html import is_html_input
 from django_altr.exceptions import TokenNotFound
 from django_altr.fields import InvalidValue, TokenizedField
 from django_altr.fields.cells import is_unloaded
-from django_altr.fields.reads import PlaintextAttribute, ReadToken, load
+from django_altr.fields.reads import PlaintextAttribute, ReadToken
 
 __all__ = ["MASK", "TokenizedSerializerField"]
 
@@ -98,7 +98,7 @@ class TokenizedSerializerField(serializers.Field):  # type: ignore[type-arg]
         if field is not None and is_unloaded(owner.__dict__.get(field.attname)):
             names = self._revealed_sources if len(self.source_attrs) == 1 else ()
             fields = [each for name in names if (each := _tokenized_field(owner, name)) is not None]
-            _RevealedTogether(field, fields or [field]).__get__(owner)
+            PlaintextAttribute(field, fields).__get__(owner)
 
     @property
     def _revealed_sources(self) -> list[str]:
@@ -139,17 +139,6 @@ class TokenizedSerializerField(serializers.Field):  # type: ignore[type-arg]
         if self._updates and self.is_revealed:
             self._load(self.parent.instance)  # so that a value that is what it was writes nothing
         return value
-
-
-class _RevealedTogether(PlaintextAttribute):
-    """A tokenized value whose reading reads other fields too, in the same request."""
-
-    def __init__(self, field: TokenizedField, fields: Sequence[TokenizedField]) -> None:
-        super().__init__(field)
-        self.fields = fields
-
-    def fetch_many(self, instances: Iterable[Model]) -> None:
-        load(self.fields, instances)
 
 
 def _tokenized_field(owner: Any, name: str) -> TokenizedField | None:
