@@ -14,6 +14,8 @@ from django_altr.exceptions import DetokenizationBlocked, NotSupported, TokenNot
 from django_altr.http.forks import reset_after_fork
 from django_altr.redact import Redacted
 
+from .batch import MAX_UTF8, is_encodable, longest
+
 __all__ = ["BaseBackend", "TokenStatus", "no_detokenization"]
 
 #: Bytes of metadata as it travels in a header.
@@ -154,10 +156,21 @@ class BaseBackend:
 
         Raises ``ValueError`` or ``ValueTooLarge``, which name the position and the size, never the value.
         """
+        if self._are_small_texts(texts, deterministic):
+            return
         for position in range(len(texts)):
             if problem := self._problem_of(Redacted(texts.reveal()[position]), deterministic):
                 error, reason = problem
                 raise error(f"Value {position} of {len(texts)} for the vault {self.alias!r} {reason}")
+
+    def _are_small_texts(self, texts: Redacted[list[str]], deterministic: bool) -> bool:
+        """Tell it of all at once; where they are not, only a look at each can tell what is wrong."""
+        if not set(map(type, texts.reveal())) <= {str} or not is_encodable(texts):
+            return False
+        deterministic_limit = self.max_deterministic_bytes if deterministic else None
+        limits = [self.max_value_bytes, self.max_value_characters, deterministic_limit]
+        most = min((limit for limit in limits if limit is not None), default=None)
+        return most is None or longest(texts) * MAX_UTF8 <= most
 
     def _problem_of(self, value: Redacted[str], deterministic: bool) -> tuple[type[ValueError], str] | None:
         if not isinstance(value.reveal(), str):

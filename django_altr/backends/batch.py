@@ -14,7 +14,16 @@ from typing import Any
 
 from django_altr.redact import Redacted
 
-__all__ = ["are_usual_tokens", "batch_body", "encoded_size", "known_texts", "parse_batch"]
+__all__ = [
+    "MAX_UTF8",
+    "are_usual_tokens",
+    "batch_body",
+    "encoded_size",
+    "is_encodable",
+    "known_texts",
+    "longest",
+    "parse_batch",
+]
 
 #: Most values that a batch of any vault can have.
 MOST = 4096
@@ -22,6 +31,8 @@ MOST = 4096
 NAMES = tuple(map(str, range(MOST)))
 KEYS = tuple(f'"{name}":' for name in NAMES)
 OPENINGS = ('{"0":"', *(f'","{name}":"' for name in NAMES[1:]))
+#: Bytes of the longest character in UTF-8.
+MAX_UTF8 = 4
 #: Bytes around a value in a batch: key of up to four digits, its quotes, colon and comma.
 FRAMING = len('"4095":,')
 
@@ -33,12 +44,25 @@ TEXTS_AND_NULLS = frozenset({str, type(None)})
 NOTHING: Redacted[list[Any]] = Redacted([])
 
 
-def are_usual_tokens(texts: Redacted[Collection[Any]], longest: int) -> bool:
+def longest(texts: Redacted[Collection[str]]) -> int:
+    """Return the characters of the longest text."""
+    return max(set(map(len, texts.reveal())), default=0)
+
+
+def is_encodable(texts: Redacted[Collection[str | None]]) -> bool:
+    """Tell whether UTF-8 can encode all texts: it cannot encode lone surrogates."""
+    try:
+        "".join(filter(None, texts.reveal())).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def are_usual_tokens(texts: Redacted[Collection[Any]], most: int) -> bool:
     """Tell of all texts at once whether they look like tokens; where they don't, only a look at each can tell."""
     if set(map(type, texts.reveal())) != TEXTS:
         return False
-    lengths = set(map(len, texts.reveal()))
-    return min(lengths) > 0 and max(lengths) <= longest and _consist_of(TOKEN_CHARACTERS, texts)
+    return "" not in texts.reveal() and longest(texts) <= most and _consist_of(TOKEN_CHARACTERS, texts)
 
 
 def _consist_of(characters: bytes, texts: Redacted[Collection[str]]) -> bool:

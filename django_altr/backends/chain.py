@@ -17,7 +17,7 @@ from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
-from .batch import batch_body, known_texts
+from .batch import MAX_UTF8, batch_body, known_texts, longest
 from .remote import TOO_LARGE, RemoteBackend, pick
 
 __all__ = ["ChainBackend"]
@@ -67,14 +67,13 @@ class ChainBackend(RemoteBackend):
         labels = self.labels(metadata, len(texts))
         if deterministic:
             return self._tokenize_equal(texts)
-        batched: list[int] = []
-        single: list[int] = []
-        for position, label in enumerate(labels):
-            small = label is None and len(texts.reveal()[position].encode()) <= MAX_BATCH_VALUE_BYTES
-            (batched if small else single).append(position)
-        jobs: list[Job[Tokens]] = [
-            partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)
-        ]
+        single = [position for position, label in enumerate(labels) if label is not None]
+        if longest(texts) * MAX_UTF8 > MAX_BATCH_VALUE_BYTES:
+            large = (at for at in range(len(texts)) if len(texts.reveal()[at].encode()) > MAX_BATCH_VALUE_BYTES)
+            single = sorted({*single, *large})
+        batched = sorted(set(range(len(texts))).difference(single))
+        jobs: list[Job[Tokens]] = []
+        jobs += [partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)]
         jobs += [partial(self._put_data, texts, position, labels[position]) for position in single]
         tokens = self.store(jobs)
         return [tokens[position] for position in range(len(texts))]

@@ -27,7 +27,7 @@ from django_altr.redact import Redacted
 from django_altr.signals import vault_state_changed
 
 from .base import BaseBackend
-from .batch import FRAMING, are_usual_tokens, encoded_size, parse_batch
+from .batch import FRAMING, are_usual_tokens, encoded_size, is_encodable, longest, parse_batch
 
 __all__ = ["RemoteBackend"]
 
@@ -148,8 +148,7 @@ class RemoteBackend(BaseBackend):
 
     def _fits_any_batch(self, texts: Redacted[list[str]]) -> bool:
         """Tell whether as many values as a batch may have are within its size, even if JSON escapes every character."""
-        longest = max(set(map(len, texts.reveal())), default=0)
-        return (longest * LONGEST_ESCAPE + len('""') + FRAMING) * self.max_values < self.max_batch_bytes
+        return (longest(texts) * LONGEST_ESCAPE + len('""') + FRAMING) * self.max_values < self.max_batch_bytes
 
     def _pack_by_size(self, texts: Redacted[list[str]], positions: Iterable[int]) -> Iterator[list[int]]:
         batch: list[int] = []
@@ -188,7 +187,8 @@ class RemoteBackend(BaseBackend):
         if inside is not None:
             values = Redacted(pick(values.reveal(), inside))
         texts, problem = parse_batch(values, count, answer.flag("X-Overflow-Data"))
-        if problem is None and rb"\u" in answer.body.reveal() and not _is_text(texts):
+        # JSON can spell lone surrogates.
+        if problem is None and rb"\u" in answer.body.reveal() and not is_encodable(texts):
             problem = "values that are no text"
         if problem is not None:
             raise self.invalid(call, problem)
@@ -235,12 +235,3 @@ def _is_plausible(token: str) -> bool:
 
 def _overlap(tokens: Redacted[list[str]], texts: Redacted[list[str]]) -> bool:
     return not set(texts.reveal()).isdisjoint(tokens.reveal())
-
-
-def _is_text(texts: Redacted[list[Any]]) -> bool:
-    """Tell whether all can be encoded: JSON can spell lone surrogates."""
-    try:
-        "".join(filter(None, texts.reveal())).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

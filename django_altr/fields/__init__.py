@@ -206,9 +206,14 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         default = super().get_default()
         return Pending(self, default) if default is not None and default != "" else default
 
+    @cached_property
+    def is_automatic(self) -> bool:
+        """Whether saving sets the value of a date."""
+        return bool(getattr(self.base_field, "auto_now", False) or getattr(self.base_field, "auto_now_add", False))
+
     def set_automatic_value(self, instance: models.Model, add: bool) -> None:
         """Set what ``auto_now`` and ``auto_now_add`` of a date set on save."""
-        if getattr(self.base_field, "auto_now", False) or (add and getattr(self.base_field, "auto_now_add", False)):
+        if add or getattr(self.base_field, "auto_now", False):
             self.base_field.pre_save(instance, add)
 
     def value_from_object(self, obj: models.Model) -> Any:
@@ -219,7 +224,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
 
     def value_to_string(self, obj: models.Model) -> str:
         cell = getattr(obj, self.attname)
-        if isinstance(cell, Pending) and cell.token is None:
+        if isinstance(cell, Pending) and cell.cell is None:
             raise ValueError(f"{self} holds plaintext that is not saved yet. Save it before serializing it.")
         token: Any = cell.token if isinstance(cell, Pending) else cell
         return str(token) if isinstance(token, str) else token
@@ -333,9 +338,12 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             if cell.flush is not None:
                 cell.flush()
             else:
-                tokenize_cells([(model_instance, cell)])
+                cell.instance = model_instance
+                tokenize_cells([cell])
             cell = getattr(model_instance, self.attname)
-        return Token(cell, self) if is_unloaded(cell) or is_erased(cell) else cell
+        if isinstance(cell, Token) or not isinstance(cell, str) or not cell:
+            return cell
+        return Token(cell, self)
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if isinstance(value, Token):
@@ -350,12 +358,12 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         return Pending(self, value)  # QuerySet.update(): becomes a token when the statement runs
 
     def _prepared(self, pending: Pending) -> Any:
-        if pending.token is None and pending.instance is None:
+        if pending.cell is None and pending.instance is None:
             raise FieldError(
                 f"{self} cannot be added to a table with a default: all rows would share one token. Add it with "
                 f"null=True, give each row its value, then make it required."
             )
-        return pending.token if pending.token is not None else pending
+        return pending if pending.cell is None else pending.token
 
     # Queries
 

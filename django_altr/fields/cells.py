@@ -150,6 +150,11 @@ def is_unloaded(cell: Any) -> bool:
 class Pending(Expression):
     """A plaintext on its way to the vault; as a parameter of a statement it becomes its reference token."""
 
+    #: What takes this one's place once it is tokenized: a token that knows its plaintext, or ``""``.
+    cell: Token | str | None = None
+    #: Tokenizes this and whatever goes with it, in one go.
+    flush: Callable[[], None] | None = None
+
     do_not_call_in_templates = True
     contains_aggregate = False
     contains_over_clause = False
@@ -161,17 +166,19 @@ class Pending(Expression):
         return object.__new__(cls)
 
     def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
-        super().__init__(output_field=field)
-        self._field = field
+        # One for each value that is written: what is the same for all of them stays with the class.
+        self.output_field = field
         self._value = Redacted(value)
         self.instance = instance
-        self.token: str | None = None
-        #: Tokenizes this and whatever goes with it, in one go.
-        self.flush: Callable[[], None] | None = None
 
     @property
     def field(self) -> TokenizedField:
-        return self._field
+        return self.output_field  # type: ignore[return-value]
+
+    @property
+    def token(self) -> str | None:
+        """The reference token, ``None`` as long as there is none, ``""`` for an empty text."""
+        return None if self.cell is None else str(self.cell)
 
     @property
     def value(self) -> Any:
@@ -181,9 +188,15 @@ class Pending(Expression):
     def text(self) -> str:
         return encode(self.field.base_field, self.value)
 
-    def as_token(self) -> Token | str:
-        """The cell that takes this one's place once it has its token."""
-        return Token(self.token, self.field, self.text(), self.value) if self.token else ""
+    def settle(self, token: str, text: str) -> None:
+        """Take the reference token that the text got."""
+        make: Callable[[str], Token] | None = self.field.text_token
+        if make is None or self.value is not text:
+            self.cell = Token(token, self.field, text, self.value)
+        else:
+            cell = make(token)
+            cell._text = text
+            self.cell = cell
 
     # As an expression
 
@@ -195,12 +208,12 @@ class Pending(Expression):
         summarize: bool = False,
         for_save: bool = False,
     ) -> Pending:
-        if for_save and self.token is None and self.flush is not None:
+        if for_save and self.cell is None and self.flush is not None:
             self.flush()
         return self
 
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:  # type: ignore[override]
-        if self.token is not None:
+        if self.cell is not None:
             return "%s", [self.token]
         if not self._is_stored_by(compiler.query):
             return "%s", [str(self)]  # such as a constraint's validation: it must not write
@@ -247,7 +260,7 @@ class Pending(Expression):
     def __deepcopy__(self, memo: dict[int, Any]) -> Pending:
         instance = self.instance and memo.get(id(self.instance))
         twin = type(self)(self.field, copy.deepcopy(self.value, memo), instance)
-        twin.token = self.token
+        twin.cell = copy.deepcopy(self.cell, memo)
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:

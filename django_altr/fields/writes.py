@@ -15,6 +15,7 @@ from django.db.models import Model
 from django.db.models.signals import pre_save
 
 from ..lifecycle.journal import MADE, journal_of
+from ..redact import Redacted
 from .cells import Pending, Token
 from .rows import peers_of
 
@@ -61,19 +62,25 @@ def tokenize_on_save() -> None:
 
 
 class _Texts(Sequence[str]):
-    """The plaintext of pending values, made on demand: an error report that shows this shows a number."""
+    """The plaintext of pending values: an error report that shows this shows a number."""
 
-    def __init__(self, pendings: Sequence[Pending]) -> None:
-        self._pendings = pendings
+    def __init__(self) -> None:
+        self._texts: Redacted[list[str]] = Redacted([])
+
+    def append_text_of(self, pending: Pending) -> None:
+        self._texts.reveal().append(pending.text())
+
+    def pop(self) -> str:
+        return self._texts.reveal().pop()
 
     def __len__(self) -> int:
-        return len(self._pendings)
+        return len(self._texts)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._pendings[index].text()
+        return self._texts.reveal()[index]
 
     def __iter__(self) -> Iterator[str]:
-        return (pending.text() for pending in self._pendings)
+        return iter(self._texts.reveal())
 
     def __repr__(self) -> str:
         return f"<plaintext of {len(self)} values>"
@@ -85,14 +92,14 @@ def tokenize(pendings: Iterable[Pending]) -> None:
     Values of one vault travel together, different vaults side by side. Whatever was stored keeps its token when
     something else fails, so that a later attempt does not store it again.
     """
-    waiting: dict[tuple[str, bool, bool], list[Pending]] = defaultdict(list)
+    together: dict[tuple[str, bool, bool], _Call] = {}
     for pending in pendings:
-        if pending.token is None:
-            if pending.text():
-                waiting[pending.field.vault_key].append(pending)
-            else:
-                pending.token = ""
-    calls = [_Call(*key, group) for key, group in waiting.items()]
+        if pending.cell is None:
+            key = pending.field.vault_key
+            if key not in together:
+                together[key] = _Call(*key)
+            together[key].add(pending)
+    calls = [call for call in together.values() if call.pendings]
     if len(calls) > 1:
         with ThreadPoolExecutor(len(calls)) as pool:
             errors = list(pool.map(_Call.run, calls))
@@ -106,11 +113,19 @@ def tokenize(pendings: Iterable[Pending]) -> None:
 class _Call:
     """One call of ``tokenize_many``."""
 
-    def __init__(self, vault: str, deterministic: bool, with_metadata: bool, pendings: list[Pending]) -> None:
+    def __init__(self, vault: str, deterministic: bool, with_metadata: bool) -> None:
         self.vault = vault
         self.deterministic = deterministic
         self.with_metadata = with_metadata
-        self.pendings = pendings
+        self.pendings: list[Pending] = []
+        self.texts = _Texts()
+
+    def add(self, pending: Pending) -> None:
+        self.texts.append_text_of(pending)
+        if self.texts[-1]:
+            self.pendings.append(pending)
+        else:  # nothing to protect
+            pending.cell = self.texts.pop()
 
     def run(self) -> Exception | None:
         try:
@@ -119,8 +134,8 @@ class _Call:
             self._record(getattr(error, "stored_tokens", ()))
             return error
         self._record(tokens)
-        for pending, token in zip(self.pendings, tokens, strict=True):
-            pending.token = token
+        for _ in map(Pending.settle, self.pendings, tokens, self.texts):
+            pass
         return None
 
     def _record(self, tokens: Sequence[str]) -> None:
@@ -140,7 +155,7 @@ class _Call:
         metadata = None
         if self.with_metadata and vault.supports_metadata:
             metadata = [pending.field.get_metadata(pending.instance) for pending in self.pendings]
-        return vault.tokenize_many(_Texts(self.pendings), metadata=metadata, deterministic=self.deterministic)
+        return vault.tokenize_many(self.texts, metadata=metadata, deterministic=self.deterministic)
 
 
 def tokenize_parameters(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -179,7 +194,8 @@ def trusted_token(instance: Model, field: TokenizedField, cell: str) -> Token:
 def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending | None:
     """Bring the field's cell into the form in which it can be saved; return it if it is still pending."""
     cells = instance.__dict__
-    field.set_automatic_value(instance, add)
+    if field.is_automatic:
+        field.set_automatic_value(instance, add)
     cell = cells.get(field.attname)
     if isinstance(cell, str) and cell:
         cell = trusted_token(instance, field, cell)
@@ -193,19 +209,20 @@ def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending 
     return cell
 
 
-def _settle(instance: Model, pending: Pending) -> None:
-    if instance.__dict__.get(pending.field.attname) is pending:
-        instance.__dict__[pending.field.attname] = pending.as_token()
-
-
-def tokenize_cells(cells: Collection[tuple[Model, Pending]]) -> None:
-    """Tokenize cells and put the tokens in their place."""
+def tokenize_cells(pendings: Collection[Pending]) -> None:
+    """Tokenize cells of instances and put the tokens in their place."""
     try:
-        tokenize(pending for _, pending in cells)
+        tokenize(pendings)
     finally:
-        for instance, pending in cells:
-            if pending.token is not None:
-                _settle(instance, pending)
+        for pending in pendings:
+            if pending.cell is not None:
+                _put_in_place(pending)
+
+
+def _put_in_place(pending: Pending) -> None:
+    cells, attname = pending.instance.__dict__, pending.field.attname
+    if cells.get(attname) is pending:
+        cells[attname] = pending.cell
 
 
 def _tokenize_instance(
@@ -216,15 +233,14 @@ def _tokenize_instance(
         _take_as_tokens(instance, fields)
     elif fields:
         add = instance._state.adding
-        pendings = [(instance, pending) for field in fields if (pending := _pending_cell(instance, field, add))]
-        tokenize_cells(pendings)
+        tokenize_cells([pending for field in fields if (pending := _pending_cell(instance, field, add))])
 
 
 def _take_as_tokens(instance: Model, fields: Iterable[TokenizedField]) -> None:
     # loaddata: the value of a fixture is the reference token.
     for field in fields:
         cell = instance.__dict__.get(field.attname)
-        if isinstance(cell, Pending) and cell.token is None:
+        if isinstance(cell, Pending) and cell.cell is None:
             cell = cell.value
         if isinstance(cell, str) and cell:
             cell = Token(cell, field)
@@ -241,18 +257,19 @@ class _Bulk:
         #: The frame that prepares the objects, one after the other. Another one is another operation: this one failed
         #: before its first statement, and its values must not be written with those of the next.
         self.caller: FrameType | None = caller
-        self.cells: list[tuple[Model, Pending]] = []
+        self.pendings: list[Pending] = []
+        self._flush = self.tokenize
 
-    def add(self, instance: Model, pending: Pending) -> None:
-        pending.flush = self.tokenize
-        self.cells.append((instance, pending))
+    def add(self, pending: Pending) -> None:
+        pending.flush = self._flush
+        self.pendings.append(pending)
 
     def tokenize(self) -> None:
         _current.bulk = self.caller = None
-        cells, self.cells = self.cells, []
-        for _, pending in cells:
+        pendings, self.pendings = self.pendings, []
+        for pending in pendings:
             pending.flush = None
-        tokenize_cells(cells)
+        tokenize_cells(pendings)
 
 
 class _Current(threading.local):
@@ -292,4 +309,4 @@ def _collect(instance: Model, fields: Collection[Any] | None, add: bool, caller:
         if pending is not None:
             if _current.bulk is None or _current.bulk.caller is not caller:
                 _current.bulk = _Bulk(caller)
-            _current.bulk.add(instance, pending)
+            _current.bulk.add(pending)
