@@ -19,7 +19,6 @@ from django.db.models.sql import InsertQuery, UpdateQuery
 
 from ..exceptions import TokenNotFound
 from ..markers import ERASED, is_erased
-from ..redact import Redacted
 from .codecs import decode, encode
 
 if TYPE_CHECKING:
@@ -150,6 +149,9 @@ def is_unloaded(cell: Any) -> bool:
 class Pending(Expression):
     """A plaintext on its way to the vault; as a parameter of a statement it becomes its reference token."""
 
+    #: A slot: ``vars()`` does not show it.
+    __slots__ = ("_plaintext",)
+
     #: What takes this one's place once it is tokenized: a token that knows its plaintext, or ``""``.
     cell: Token | str | None = None
     #: Tokenizes this and whatever goes with it, in one go.
@@ -168,7 +170,7 @@ class Pending(Expression):
     def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
         # One for each value that is written: what is the same for all of them stays with the class.
         self.output_field = field
-        self._value = Redacted(value)
+        self._plaintext = value
         self.instance = instance
 
     @property
@@ -183,16 +185,16 @@ class Pending(Expression):
     @property
     def value(self) -> Any:
         """The plaintext."""
-        return self._value.reveal()
+        return self._plaintext
 
     def text(self) -> str:
-        return encode(self.field.base_field, self.value)
+        return encode(self.field.base_field, self._plaintext)
 
     def settle(self, token: str, text: str) -> None:
         """Take the reference token that the text got."""
         make: Callable[[str], Token] | None = self.field.text_token
-        if make is None or self.value is not text:
-            self.cell = Token(token, self.field, text, self.value)
+        if make is None or self._plaintext is not text:
+            self.cell = Token(token, self.field, text, self._plaintext)
         else:
             cell = make(token)
             cell._text = text

@@ -198,10 +198,12 @@ class PlaintextAttribute:
     def __set__(self, instance: Model, value: Any) -> None:
         # Looks into __dict__ only: assigning to a deferred or unloaded field must read nothing.
         instance._state.altr_assigned = True  # type: ignore[attr-defined]
-        cell = instance.__dict__.get(self.field.attname)
-        instance.__dict__[self.field.attname] = self._cell_for(instance, cell, value)
+        cells = instance.__dict__
+        cells[self._attname] = self._cell_for(instance, cells.get(self._attname), value)
 
     def _cell_for(self, instance: Model, cell: Any, value: Any) -> Any:
+        if type(value) is str and value and not cell:  # a text for a new instance
+            return Pending(self.field, value, instance)
         if value is None or isinstance(value, Token) or hasattr(value, "resolve_expression"):
             return value
         if self.field.is_empty(value):

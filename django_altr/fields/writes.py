@@ -197,13 +197,13 @@ def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending 
     if field.is_automatic:
         field.set_automatic_value(instance, add)
     cell = cells.get(field.attname)
-    if isinstance(cell, str) and cell:
-        cell = trusted_token(instance, field, cell)
-        if cell.is_mutated:
-            cell = Pending(field, cell.value, instance)
-        cells[field.attname] = cell
     if not isinstance(cell, Pending):
-        return None
+        if not (isinstance(cell, str) and cell):
+            return None
+        cell = cells[field.attname] = trusted_token(instance, field, cell)
+        if not cell.is_mutated:
+            return None
+        cell = cells[field.attname] = Pending(field, cell.value, instance)
     if cell.instance is not instance:  # a default, or the cell of an instance that this one is a copy of
         cell.instance = instance
     return cell
@@ -305,8 +305,8 @@ def tokenize_bulk_writes(model: type[Model]) -> None:
 def _collect(instance: Model, fields: Collection[Any] | None, add: bool, caller: FrameType) -> None:
     names = None if fields is None else {field.name for field in fields}
     for field in tokenized_fields(type(instance), names):
-        pending = _pending_cell(instance, field, add)
-        if pending is not None:
-            if _current.bulk is None or _current.bulk.caller is not caller:
-                _current.bulk = _Bulk(caller)
-            _current.bulk.add(pending)
+        if (pending := _pending_cell(instance, field, add)) is not None:
+            bulk = _current.bulk
+            if bulk is None or bulk.caller is not caller:
+                bulk = _current.bulk = _Bulk(caller)
+            bulk.add(pending)
