@@ -74,16 +74,18 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
 
 def _unloaded(cells: Iterable[Any], instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
     """Return the instances whose value is not known; add their tokens to ``tokens``."""
-    found = []
-    for instance, cell in zip(instances, cells, strict=True):
-        # What a query leaves, here spelled out, spares a call for each row.
-        if type(cell) is str and cell and not cell.startswith(ERASED):
-            tokens[cell] = None
-            found.append(instance)
-        elif is_unloaded(cell):
-            tokens[str(cell)] = None
-            found.append(instance)
-    return found
+    cells = list(cells)
+    if _are_unloaded(cells):
+        tokens.update(dict.fromkeys(cells))
+        return list(instances)
+    found = [(instance, str(cell)) for instance, cell in zip(instances, cells, strict=True) if is_unloaded(cell)]
+    tokens.update((token, None) for _, token in found)
+    return [instance for instance, _ in found]
+
+
+def _are_unloaded(cells: list[Any]) -> bool:
+    """Tell of all cells at once, a call for none, whether a query left them; else only a look at each can tell."""
+    return set(map(type, cells)) == {str} and "" not in cells and ERASED[-1] not in "".join(cells)
 
 
 def _cells(attname: str, instances: Sequence[Model], complete: bool) -> Iterable[Any]:

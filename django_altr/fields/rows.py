@@ -61,7 +61,7 @@ class Peers(Generic[T]):
         return isinstance(self.key, list | tuple) and attname in self.key
 
     def __iter__(self) -> Iterator[T]:
-        return (member for reference in list(self.references) if (member := reference()) is not None)
+        return iter([member for reference in list(self.references) if (member := reference()) is not None])
 
     def __copy__(self) -> Peers[T]:
         return self
