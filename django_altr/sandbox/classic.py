@@ -19,11 +19,12 @@ MAX_VALUES = 1024
 MAX_VALUE_BYTES = 3 * 1024
 MAX_BATCH_BYTES = 500 * 1024
 OVERFLOW = {"X-Overflow-Data": "true"}
-TOKEN = re.compile(r"chain_[0-9a-f]{64}")
+PREFIX = "chain_"
+TOKEN = re.compile(PREFIX + r"[0-9a-f]{64}")
 
 
 def new_token() -> str:
-    return f"chain_{secrets.token_hex(32)}"
+    return PREFIX + secrets.token_hex(32)
 
 
 def nested_error(error: ApiError) -> object:
@@ -93,14 +94,16 @@ class Classic:
     def get_batch(self, request: Request) -> Response:
         self._may_read(request)
         batch = parse_batch(request, MAX_VALUES)
-        wanted = {name: value for name, value in batch.items() if isinstance(value, str) and TOKEN.fullmatch(value)}
-        found = self._store.get_many(set(wanted.values()))
-        if missing := [token for token in dict.fromkeys(wanted.values()) if token not in found]:
+        asked = {name: value for name, value in batch.items() if isinstance(value, str) and value.startswith(PREFIX)}
+        found = self._store.get_many({value for value in asked.values() if value.isascii()})
+        unknown = (value for value in dict.fromkeys(asked.values()) if value not in found)
+        if missing := list(filter(TOKEN.fullmatch, unknown)):
             raise ApiError(404, f"The following tokens could not be found: {', '.join(missing)}")
         texts = {token: decode(data) for token, data in found.items()}
-        check_total(found[token] for token in wanted.values() if texts[token] is not None)
-        flags = OVERFLOW if None in texts.values() else {}
-        return Response.json(batch | {name: texts[token] for name, token in wanted.items()}, headers=flags)
+        given = {name: texts[value] for name, value in asked.items() if value in texts}
+        check_total(found[asked[name]] for name, text in given.items() if text is not None)
+        flags = OVERFLOW if None in given.values() else {}
+        return Response.json(batch | given, headers=flags)
 
     def _may_read(self, request: Request) -> None:
         self._keys.authorize_signed(request, READ, "API key does not have read permissions.")
