@@ -1,4 +1,4 @@
-"""A request in flight: until when, and whom to tell that it is on its way."""
+"""A request in flight: until when, and whom to tell that there is time for something else."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Flight:
     ) -> None:
         del _current.flight
 
-    def sent(self) -> None:
-        """The request is on its way; from now on there is only to wait."""
+    def waits(self) -> None:
+        """From now on there is only to wait: for a connection, or, once the request is sent, for the answer."""
 
 
 class _Current(threading.local):

@@ -78,10 +78,11 @@ class _BoundedConnection(HTTPConnection):
         finally:
             pieces, self._pieces = self._pieces, None
         self.send(b"".join(pieces))
-        current_flight().sent()
+        current_flight().waits()
 
     def _new_conn(self) -> socket.socket:
         deadline = current_flight().deadline
+        current_flight().waits()
         limit = deadline.timeout(self.timeout)
         sock = super()._new_conn() if is_loopback(self._dns_host) else self._connect_within(limit)
         # For the TLS handshake, which follows.

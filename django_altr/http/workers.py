@@ -225,7 +225,7 @@ class _JobFlight(Flight):
         self._operation = operation
         self.deadline = deadline
 
-    def sent(self) -> None:
+    def waits(self) -> None:
         self._operation.use_the_time()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from urllib3.connection import HTTPConnection
 
 from django_altr.backends.base import BaseBackend
 from django_altr.backends.chain import ChainBackend
@@ -226,6 +227,18 @@ def test_values_in_parallel_use_as_many_connections_as_workers(make_backend: Mak
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_connections_are_made_side_by_side(make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(4, timeout=5)
+    connect = HTTPConnection._new_conn
+
+    def slowly(self: HTTPConnection) -> socket.socket:
+        together.wait()
+        return connect(self)
+
+    monkeypatch.setattr(HTTPConnection, "_new_conn", slowly)
+    assert len(make_backend("chain", max_workers=4).tokenize_many("abcd", metadata="label")) == 4
+
+
 def test_a_forked_child_has_connections_of_its_own(backend: BaseBackend, sandbox: Sandbox) -> None:
     tokens = backend.tokenize_many(["a"] * 10, metadata="x")
     before = sandbox.connections

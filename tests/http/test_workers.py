@@ -22,7 +22,7 @@ def number(value: int) -> Step[int]:
 def in_flight() -> Iterator[None]:
     """What an exchange does: the block is the time between the request and its answer."""
     with new_flight(10) as flight:
-        flight.sent()
+        flight.waits()
         yield
 
 
