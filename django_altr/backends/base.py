@@ -45,7 +45,7 @@ class TokenStatus(TypedDict):
 class BaseBackend:
     """A vault: text in, reference tokens out, and back.
 
-    Subclasses implement ``tokenize_many`` and ``find_many`` and set the capability flags; what a flag denies raises
+    Subclasses implement ``put_many`` and ``find_many`` and set the capability flags; what a flag denies raises
     ``NotSupported``. A backend is shared by all threads of a process.
     """
 
@@ -108,6 +108,14 @@ class BaseBackend:
         gives the same token, whoever asks). Raises ``ValueError`` for a value that is no UTF-8 text, and
         ``ValueTooLarge``; nothing was sent then.
         """
+        texts = Redacted(list(values))
+        # An exception's traceback keeps this frame: from here on only what shows nothing.
+        del values
+        self.check_values(texts, deterministic=deterministic)
+        return self.put_many(texts, self.labels(metadata, len(texts)), deterministic)
+
+    def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
+        """Store texts, which are checked by now, with a metadata entry each; return their tokens in the same order."""
         raise NotImplementedError
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:

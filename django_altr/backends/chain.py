@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from urllib.parse import quote
 
@@ -53,18 +53,7 @@ class ChainBackend(RemoteBackend):
         params = self.params.reveal()
         return HmacAuth(params["KEY"], params["SECRET"], clock=self.clock)
 
-    def tokenize_many(
-        self,
-        values: Iterable[str],
-        *,
-        metadata: str | Sequence[str | None] | None = None,
-        deterministic: bool = False,
-    ) -> list[str]:
-        texts = Redacted(list(values))
-        # An exception's traceback keeps this frame: from here on only what shows nothing.
-        del values
-        self.check_values(texts, deterministic=deterministic)
-        labels = self.labels(metadata, len(texts))
+    def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
         if deterministic:
             return self._tokenize_equal(texts)
         single = [position for position, label in enumerate(labels) if label is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from django_altr.exceptions import TokenNotFound
 from django_altr.redact import Redacted
@@ -50,23 +50,12 @@ class LocMemBackend(BaseBackend):
         self._failure: BaseException | type[BaseException] | None = None
         self._failures_left: int | None = None
 
-    def tokenize_many(
-        self,
-        values: Iterable[str],
-        *,
-        metadata: str | Sequence[str | None] | None = None,
-        deterministic: bool = False,
-    ) -> list[str]:
-        plaintexts = Redacted(list(values))
-        # An exception's traceback keeps this frame: from here on only what shows nothing.
-        del values
-        self.check_values(plaintexts, deterministic=deterministic)
-        labels = self.labels(metadata, len(plaintexts))
-        self._count("tokenize", len(plaintexts))
+    def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
+        self._count("tokenize", len(texts))
         with self._store.lock:
             if deterministic:
-                return [self._same_token(value) for value in plaintexts.reveal()]
-            return [self._new_token(value, label) for value, label in zip(plaintexts.reveal(), labels, strict=True)]
+                return [self._same_token(value) for value in texts.reveal()]
+            return [self._new_token(value, label) for value, label in zip(texts.reveal(), labels, strict=True)]
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
         self.check_detokenization_allowed()

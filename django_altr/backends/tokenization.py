@@ -5,7 +5,7 @@ Source: the documented API, and ALTR's own open-source client.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -40,19 +40,7 @@ class TokenizationBackend(RemoteBackend):
         params = self.params.reveal()
         return BasicAuth(params["KEY"], params["SECRET"])
 
-    def tokenize_many(
-        self,
-        values: Iterable[str],
-        *,
-        metadata: str | Sequence[str | None] | None = None,
-        deterministic: bool = False,
-    ) -> list[str]:
-        texts = Redacted(list(values))
-        # An exception's traceback keeps this frame: from here on only what shows nothing.
-        del values
-        self.check_values(texts, deterministic=deterministic)
-        # Ignored, and checked all the same: what another vault refuses is a mistake here, too.
-        self.labels(metadata, len(texts))
+    def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
         tokens = self.store([partial(self._tokenize, texts, batch, deterministic) for batch in self.pack(texts)])
         return [tokens[position] for position in range(len(texts))]
 
