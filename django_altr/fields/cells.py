@@ -7,14 +7,17 @@ knows its plaintext), or a ``Pending`` plaintext that has no token yet.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from datetime import date, time, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db.models import Expression, Model
+from django.db.models.query_utils import DeferredAttribute
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 from ..exceptions import TokenNotFound
@@ -27,7 +30,56 @@ if TYPE_CHECKING:
 
     from . import TokenizedField
 
-__all__ = ["BoundToken", "Pending", "Sought", "Token", "is_unloaded", "text_token_type"]
+__all__ = [
+    "BoundToken",
+    "CellAttribute",
+    "Pending",
+    "Sought",
+    "Token",
+    "cell_of",
+    "cells_of",
+    "is_unloaded",
+    "text_token_type",
+]
+
+
+class _Peeking(threading.local):
+    on = False
+
+
+_peeking = _Peeking()
+
+
+class CellAttribute(DeferredAttribute):
+    """``instance.<name>_token``: the cell. Where the column is deferred it is read from the database, as any is."""
+
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        if _peeking.on and instance is not None:
+            return None
+        return super().__get__(instance, cls)
+
+
+def cells_of(instances: Iterable[Model], attname: str) -> list[Any]:
+    """Return the instances' cells; ``None`` for one that is deferred.
+
+    ``__dict__`` would tell, too. But to ask for it makes Python build a dictionary for the instance, which takes longer
+    than all else that is done for a row, and is one more object to collect.
+    """
+    _peeking.on = True
+    try:
+        return list(map(attrgetter(attname), instances))
+    finally:
+        _peeking.on = False
+
+
+def cell_of(instance: Model, attname: str) -> Any:
+    """Return the instance's cell; ``None`` if it is deferred."""
+    _peeking.on = True
+    try:
+        return getattr(instance, attname)
+    finally:
+        _peeking.on = False
+
 
 #: The value of a token that was not decoded yet.
 UNSET: Any = object()
@@ -191,7 +243,7 @@ class Pending(Expression):
         return encode(self.field.base_field, self._plaintext)
 
     def settle(self, token: str, text: str) -> None:
-        """Take the reference token that the text got."""
+        """Take the reference token that the text got, and let the instance have it."""
         make: Callable[[str], Token] | None = self.field.text_token
         if make is None or self._plaintext is not text:
             self.cell = Token(token, self.field, text, self._plaintext)
@@ -199,6 +251,13 @@ class Pending(Expression):
             cell = make(token)
             cell._text = text
             self.cell = cell
+        self.give_way()
+
+    def give_way(self) -> None:
+        """Let the instance have the cell that takes this one's place."""
+        attname = self.field.attname
+        if self.instance is not None and cell_of(self.instance, attname) is self:
+            setattr(self.instance, attname, self.cell)
 
     # As an expression
 

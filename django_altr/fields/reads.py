@@ -30,7 +30,7 @@ from django.utils.asyncio import async_unsafe
 from ..markers import ERASED, is_erased
 from ..masks import MASK, is_masking
 from ..signals import detokenized
-from .cells import UNSET, Pending, Token, is_unloaded
+from .cells import UNSET, Pending, Token, cell_of, cells_of, is_unloaded
 from .rows import Peers, peers_of
 
 if TYPE_CHECKING:
@@ -48,21 +48,21 @@ logger = logging.getLogger("django_altr")
     "A tokenized value is read from the vault here, which blocks. In async code load it first, with "
     "prefetch_related(...) or aprefetch_related_objects(...), or read it in sync_to_async(...)."
 )
-def load(fields: Sequence[TokenizedField], instances: Iterable[Model], *, complete: bool = False) -> None:
+def load(fields: Sequence[TokenizedField], instances: Iterable[Model]) -> None:
     """Read the plaintext of the fields' unloaded cells from the vault, each token once.
 
-    ``complete`` says that no instance has a column of the fields deferred. Raises what ``detokenize_many`` raises, but
-    for unknown tokens: those raise ``TokenNotFound`` when their value is read.
+    Raises what ``detokenize_many`` raises, but for unknown tokens: those raise ``TokenNotFound`` when their value is
+    read.
     """
     instances = list(instances)
     for vault in dict.fromkeys(field.vault for field in fields):
-        _load_from(vault, [field for field in fields if field.vault == vault], instances, complete)
+        _load_from(vault, [field for field in fields if field.vault == vault], instances)
 
 
-def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model], complete: bool) -> None:
+def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model]) -> None:
     # Each token once. One flat list a field: a container for each value would keep the garbage collector busy.
     tokens: dict[str, None] = {}
-    owners = {field: _unloaded(_cells(field.attname, instances, complete), instances, tokens) for field in fields}
+    owners = {field: _unloaded(cells_of(instances, field.attname), instances, tokens) for field in fields}
     if not tokens:
         return
     texts = _find(vault, tokens)
@@ -72,9 +72,8 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     _announce(vault, fields, tokens, instances)
 
 
-def _unloaded(cells: Iterable[Any], instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
+def _unloaded(cells: list[Any], instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
     """Return the instances whose value is not known; add their tokens to ``tokens``."""
-    cells = list(cells)
     if _are_unloaded(cells):
         tokens.update(dict.fromkeys(cells))
         return list(instances)
@@ -86,25 +85,6 @@ def _unloaded(cells: Iterable[Any], instances: Sequence[Model], tokens: dict[str
 def _are_unloaded(cells: list[Any]) -> bool:
     """Tell of all cells at once, a call for none, whether a query left them; else only a look at each can tell."""
     return set(map(type, cells)) == {str} and "" not in cells and ERASED[-1] not in "".join(cells)
-
-
-def _cells(attname: str, instances: Sequence[Model], complete: bool) -> Iterable[Any]:
-    """Return the instances' cells; ``None`` for one that is deferred."""
-    if complete or _are_complete(attname, instances):
-        return map(attrgetter(attname), instances)
-    # Only here it can be told. But to ask for it makes Python build a dictionary for the instance, which takes longer
-    # than all else that is done for a row.
-    return (instance.__dict__.get(attname) for instance in instances)
-
-
-def _are_complete(attname: str, instances: Sequence[Model]) -> bool:
-    try:
-        return all(peers.loaded(attname) for peers in set(map(_PEERS, instances)))
-    except AttributeError:  # an instance that no query made
-        return False
-
-
-_PEERS = attrgetter("_state.altr_peers")
 
 
 def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str], texts: Mapping[str, str]) -> None:
@@ -198,10 +178,10 @@ class PlaintextAttribute:
         return self._value(cell)
 
     def __set__(self, instance: Model, value: Any) -> None:
-        # Looks into __dict__ only: assigning to a deferred or unloaded field must read nothing.
+        # Only looks at the cell: assigning to a deferred or unloaded field must read nothing.
         instance._state.altr_assigned = True  # type: ignore[attr-defined]
-        cells = instance.__dict__
-        cells[self._attname] = self._cell_for(instance, cells.get(self._attname), value)
+        cell = self._cell_for(instance, cell_of(instance, self._attname), value)
+        setattr(instance, self._attname, cell)
 
     def _cell_for(self, instance: Model, cell: Any, value: Any) -> Any:
         if type(value) is str and value and not cell:  # a text for a new instance
@@ -244,7 +224,7 @@ class PlaintextAttribute:
             # Unless another thread, which has the same rows, has just read it.
             if is_unloaded(self._cell_of(instance)):
                 rows = list(peers)
-                load(self._together, rows, complete=all(peers.loaded(field.attname) for field in self._together))
+                self.fetch_many(rows)
                 if len(rows) == 1:
                     self._notice_single_read(peers)
 

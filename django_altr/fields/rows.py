@@ -56,10 +56,6 @@ class Peers(Generic[T]):
         self.references[:] = [each for each in self.references if each() is not None]
         self.limit = max(4096, 2 * len(self.references))
 
-    def loaded(self, attname: str) -> bool:
-        """Whether the query that made these rows loaded the column, so that none of them has it deferred."""
-        return isinstance(self.key, list | tuple) and attname in self.key
-
     def __iter__(self) -> Iterator[T]:
         return iter([member for reference in list(self.references) if (member := reference()) is not None])
 

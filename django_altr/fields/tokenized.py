@@ -19,12 +19,12 @@ from ..lifecycle.watch import is_watched, note_replaced
 from ..markers import is_erased
 from ..masks import mask_repr
 from ..redact import Redacted
-from .cells import BoundToken, Pending, Token, is_unloaded, text_token_type
+from .cells import BoundToken, CellAttribute, Pending, Token, cell_of, is_unloaded, text_token_type
 from .codecs import clean, decode, is_text
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
 from .reads import PlaintextAttribute, TokenCol, load, token_reader
 from .rows import track_rows
-from .writes import tokenize_bulk_writes, tokenize_cells, tokenize_on_save, tokenized_fields, trusted_token
+from .writes import tokenize, tokenize_bulk_writes, tokenize_on_save, tokenized_fields, trusted_token
 
 __all__ = ["TokenizedField"]
 
@@ -85,6 +85,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     :param erased: what reading gives once ``altr_erase`` erased the value; by default it raises ``TokenErased``.
     """
 
+    descriptor_class = CellAttribute
     description = _("Tokenized value (reference token of up to %(max_length)s characters)")
 
     def __init__(
@@ -247,7 +248,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         # A frame that a ValidationError passes through: from here on it shows nothing.
         del value
         if model_instance is not None and plaintext.reveal():
-            cell: Any = model_instance.__dict__.get(self.attname)
+            cell: Any = cell_of(model_instance, self.attname)
             if cell is plaintext.reveal():
                 return trusted_token(model_instance, self, cell)
         return clean(self.base_field, plaintext, model_instance)
@@ -262,7 +263,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     def save_form_data(self, instance: models.Model, data: Any) -> None:
         from ..forms import Unchanged
 
-        cell = instance.__dict__.get(self.attname)
+        cell = cell_of(instance, self.attname)
         if isinstance(data, Unchanged) or (isinstance(data, Token) and data == cell):
             return
         if data is not None and data != "" and is_unloaded(cell):
@@ -338,7 +339,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
                 cell.flush()
             else:
                 cell.instance = model_instance
-                tokenize_cells([cell])
+                tokenize([cell])
             cell = getattr(model_instance, self.attname)
         if isinstance(cell, Token) or not isinstance(cell, str) or not cell:
             return cell

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
+from itertools import repeat
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from django.db.models.signals import pre_save
 
 from ..lifecycle.journal import MADE, journal_of
 from ..redact import Redacted
-from .cells import Pending, Token
+from .cells import Pending, Token, cell_of
 from .rows import peers_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "tokenize",
     "tokenize_bulk_writes",
-    "tokenize_cells",
     "tokenize_on_save",
     "tokenize_parameters",
     "tokenized_fields",
@@ -94,11 +94,13 @@ def tokenize(pendings: Iterable[Pending]) -> None:
     """
     together: dict[tuple[str, bool, bool], _Call] = {}
     for pending in pendings:
-        if pending.cell is None:
-            key = pending.field.vault_key
-            if key not in together:
-                together[key] = _Call(*key)
-            together[key].add(pending)
+        if pending.cell is not None:
+            pending.give_way()
+            continue
+        key = pending.field.vault_key
+        if key not in together:
+            together[key] = _Call(*key)
+        together[key].add(pending)
     calls = [call for call in together.values() if call.pendings]
     if len(calls) > 1:
         with ThreadPoolExecutor(len(calls)) as pool:
@@ -117,7 +119,7 @@ class _Call:
         self.vault = vault
         self.deterministic = deterministic
         self.with_metadata = with_metadata
-        self.pendings: list[Pending] = []
+        self.pendings: deque[Pending] = deque()
         self.texts = _Texts()
 
     def add(self, pending: Pending) -> None:
@@ -126,6 +128,7 @@ class _Call:
             self.pendings.append(pending)
         else:  # nothing to protect
             pending.cell = self.texts.pop()
+            pending.give_way()
 
     def run(self) -> Exception | None:
         try:
@@ -134,9 +137,13 @@ class _Call:
             self._record(getattr(error, "stored_tokens", ()))
             return error
         self._record(tokens)
-        for _ in map(Pending.settle, self.pendings, tokens, self.texts):
+        for _ in map(self._settle_next, tokens, self.texts):
             pass
         return None
+
+    def _settle_next(self, token: str, text: str) -> None:
+        # Whatever is settled is let go at once: many objects that live together keep the garbage collector busy.
+        self.pendings.popleft().settle(token, text)
 
     def _record(self, tokens: Sequence[str]) -> None:
         """Put the new tokens into the vault's journal, if it has one, before a statement stores them."""
@@ -144,8 +151,9 @@ class _Call:
             labels: dict[str, list[str]] = defaultdict(list)
             every = " or ".join(dict.fromkeys(str(pending.field) for pending in self.pendings))
             exact = len(tokens) == len(self.pendings)
-            for position, token in enumerate(tokens):
-                labels[str(self.pendings[position].field) if exact else every].append(token)
+            fields = map(str, (pending.field for pending in self.pendings)) if exact else repeat(every)
+            for field, token in zip(fields, tokens, strict=False):
+                labels[field].append(token)
             journal.record(MADE, labels)
 
     def _tokenize(self) -> list[str]:
@@ -193,36 +201,21 @@ def trusted_token(instance: Model, field: TokenizedField, cell: str) -> Token:
 
 def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending | None:
     """Bring the field's cell into the form in which it can be saved; return it if it is still pending."""
-    cells = instance.__dict__
     if field.is_automatic:
         field.set_automatic_value(instance, add)
-    cell = cells.get(field.attname)
+    cell = cell_of(instance, field.attname)
     if not isinstance(cell, Pending):
         if not (isinstance(cell, str) and cell):
             return None
-        cell = cells[field.attname] = trusted_token(instance, field, cell)
+        cell = trusted_token(instance, field, cell)
+        setattr(instance, field.attname, cell)
         if not cell.is_mutated:
             return None
-        cell = cells[field.attname] = Pending(field, cell.value, instance)
+        cell = Pending(field, cell.value, instance)
+        setattr(instance, field.attname, cell)
     if cell.instance is not instance:  # a default, or the cell of an instance that this one is a copy of
         cell.instance = instance
     return cell
-
-
-def tokenize_cells(pendings: Collection[Pending]) -> None:
-    """Tokenize cells of instances and put the tokens in their place."""
-    try:
-        tokenize(pendings)
-    finally:
-        for pending in pendings:
-            if pending.cell is not None:
-                _put_in_place(pending)
-
-
-def _put_in_place(pending: Pending) -> None:
-    cells, attname = pending.instance.__dict__, pending.field.attname
-    if cells.get(attname) is pending:
-        cells[attname] = pending.cell
 
 
 def _tokenize_instance(
@@ -233,18 +226,18 @@ def _tokenize_instance(
         _take_as_tokens(instance, fields)
     elif fields:
         add = instance._state.adding
-        tokenize_cells([pending for field in fields if (pending := _pending_cell(instance, field, add))])
+        tokenize([pending for field in fields if (pending := _pending_cell(instance, field, add))])
 
 
 def _take_as_tokens(instance: Model, fields: Iterable[TokenizedField]) -> None:
     # loaddata: the value of a fixture is the reference token.
     for field in fields:
-        cell = instance.__dict__.get(field.attname)
+        cell = cell_of(instance, field.attname)
         if isinstance(cell, Pending) and cell.cell is None:
             cell = cell.value
         if isinstance(cell, str) and cell:
             cell = Token(cell, field)
-        instance.__dict__[field.attname] = cell
+        setattr(instance, field.attname, cell)
 
 
 # Many instances
@@ -257,7 +250,7 @@ class _Bulk:
         #: The frame that prepares the objects, one after the other. Another one is another operation: this one failed
         #: before its first statement, and its values must not be written with those of the next.
         self.caller: FrameType | None = caller
-        self.pendings: list[Pending] = []
+        self.pendings: deque[Pending] = deque()
         self._flush = self.tokenize
 
     def add(self, pending: Pending) -> None:
@@ -266,10 +259,13 @@ class _Bulk:
 
     def tokenize(self) -> None:
         _current.bulk = self.caller = None
-        pendings, self.pendings = self.pendings, []
-        for pending in pendings:
+        for pending in self.pendings:
             pending.flush = None
-        tokenize_cells(pendings)
+        tokenize(self._handed_over())
+
+    def _handed_over(self) -> Iterator[Pending]:
+        while self.pendings:
+            yield self.pendings.popleft()
 
 
 class _Current(threading.local):

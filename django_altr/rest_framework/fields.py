@@ -15,7 +15,7 @@ from rest_framework.utils.html import is_html_input
 
 from django_altr.exceptions import TokenNotFound
 from django_altr.fields import InvalidValue, TokenizedField
-from django_altr.fields.cells import is_unloaded
+from django_altr.fields.cells import cell_of, is_unloaded
 from django_altr.fields.reads import PlaintextAttribute, ReadToken
 
 __all__ = ["MASK", "TokenizedSerializerField"]
@@ -95,7 +95,7 @@ class TokenizedSerializerField(serializers.Field):  # type: ignore[type-arg]
     def _load(self, owner: Any) -> None:
         """Read the value; with it all that this serializer reveals, of all rows that came with this one."""
         field = _tokenized_field(owner, self.source_attrs[-1])
-        if field is not None and is_unloaded(owner.__dict__.get(field.attname)):
+        if field is not None and is_unloaded(cell_of(owner, field.attname)):
             names = self._revealed_sources if len(self.source_attrs) == 1 else ()
             fields = [each for name in names if (each := _tokenized_field(owner, name)) is not None]
             PlaintextAttribute(field, fields).__get__(owner)
