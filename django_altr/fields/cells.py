@@ -244,20 +244,19 @@ class Pending(Expression):
 
     def settle(self, token: str, text: str) -> None:
         """Take the reference token that the text got, and let the instance have it."""
-        make: Callable[[str], Token] | None = self.field.text_token
-        if make is None or self._plaintext is not text:
-            self.cell = Token(token, self.field, text, self._plaintext)
+        field: Any = self.output_field
+        if field.text_token is None or self._plaintext is not text:
+            self.cell = Token(token, field, text, self._plaintext)
         else:
-            cell = make(token)
+            self.cell = cell = field.text_token(token)
             cell._text = text
-            self.cell = cell
         self.give_way()
 
     def give_way(self) -> None:
         """Let the instance have the cell that takes this one's place."""
-        attname = self.field.attname
-        if self.instance is not None and cell_of(self.instance, attname) is self:
-            setattr(self.instance, attname, self.cell)
+        attname, instance = self.output_field.attname, self.instance
+        if instance is not None and cell_of(instance, attname) is self:
+            setattr(instance, attname, self.cell)
 
     # As an expression
 

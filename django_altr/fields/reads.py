@@ -180,12 +180,14 @@ class PlaintextAttribute:
     def __set__(self, instance: Model, value: Any) -> None:
         # Only looks at the cell: assigning to a deferred or unloaded field must read nothing.
         instance._state.altr_assigned = True  # type: ignore[attr-defined]
-        cell = self._cell_for(instance, cell_of(instance, self._attname), value)
+        cell = cell_of(instance, self._attname)
+        if type(value) is str and value and not cell:  # a text for a new instance
+            cell = Pending(self.field, value, instance)
+        else:
+            cell = self._cell_for(instance, cell, value)
         setattr(instance, self._attname, cell)
 
     def _cell_for(self, instance: Model, cell: Any, value: Any) -> Any:
-        if type(value) is str and value and not cell:  # a text for a new instance
-            return Pending(self.field, value, instance)
         if value is None or isinstance(value, Token) or hasattr(value, "resolve_expression"):
             return value
         if self.field.is_empty(value):

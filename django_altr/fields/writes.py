@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Model
 from django.db.models.signals import pre_save
 
+from ..exceptions import InvalidResponse
 from ..lifecycle.journal import MADE, journal_of
 from ..redact import Redacted
 from .cells import Pending, Token, cell_of
@@ -33,11 +34,11 @@ __all__ = [
 ]
 
 
-def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -> list[TokenizedField]:
+def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -> Sequence[TokenizedField]:
     """Return the model's tokenized fields; with names, those that go by one of them (``name`` or ``attname``)."""
     fields = _all_tokenized_fields(model._meta)
     if names is None:
-        return list(fields)
+        return fields
     return [field for field in fields if field.name in names or field.attname in names]
 
 
@@ -64,14 +65,8 @@ def tokenize_on_save() -> None:
 class _Texts(Sequence[str]):
     """The plaintext of pending values: an error report that shows this shows a number."""
 
-    def __init__(self) -> None:
-        self._texts: Redacted[list[str]] = Redacted([])
-
-    def append_text_of(self, pending: Pending) -> None:
-        self._texts.reveal().append(pending.text())
-
-    def pop(self) -> str:
-        return self._texts.reveal().pop()
+    def __init__(self, texts: Redacted[list[str]]) -> None:
+        self._texts = texts
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -92,16 +87,7 @@ def tokenize(pendings: Iterable[Pending]) -> None:
     Values of one vault travel together, different vaults side by side. Whatever was stored keeps its token when
     something else fails, so that a later attempt does not store it again.
     """
-    together: dict[tuple[str, bool, bool], _Call] = {}
-    for pending in pendings:
-        if pending.cell is not None:
-            pending.give_way()
-            continue
-        key = pending.field.vault_key
-        if key not in together:
-            together[key] = _Call(*key)
-        together[key].add(pending)
-    calls = [call for call in together.values() if call.pendings]
+    calls = _calls_for(pendings)
     if len(calls) > 1:
         with ThreadPoolExecutor(len(calls)) as pool:
             errors = list(pool.map(_Call.run, calls))
@@ -112,6 +98,21 @@ def tokenize(pendings: Iterable[Pending]) -> None:
             raise error
 
 
+def _calls_for(pendings: Iterable[Pending]) -> list[_Call]:
+    together: dict[tuple[str, bool, bool], _Call] = {}
+    field = None
+    for pending in pendings:
+        if pending.cell is not None:
+            pending.give_way()
+            continue
+        if pending.output_field is not field:
+            field = pending.field
+            key = field.vault_key
+            call = together[key] = together.get(key) or _Call(*key)
+        call.add(pending)
+    return [call for call in together.values() if call.pendings]
+
+
 class _Call:
     """One call of ``tokenize_many``."""
 
@@ -120,14 +121,14 @@ class _Call:
         self.deterministic = deterministic
         self.with_metadata = with_metadata
         self.pendings: deque[Pending] = deque()
-        self.texts = _Texts()
+        self.texts: Redacted[list[str]] = Redacted([])
 
     def add(self, pending: Pending) -> None:
-        self.texts.append_text_of(pending)
-        if self.texts[-1]:
+        self.texts.reveal().append(pending.text())
+        if self.texts.reveal()[-1]:
             self.pendings.append(pending)
         else:  # nothing to protect
-            pending.cell = self.texts.pop()
+            pending.cell = self.texts.reveal().pop()
             pending.give_way()
 
     def run(self) -> Exception | None:
@@ -137,13 +138,9 @@ class _Call:
             self._record(getattr(error, "stored_tokens", ()))
             return error
         self._record(tokens)
-        for _ in map(self._settle_next, tokens, self.texts):
+        for _ in map(Pending.settle, _letting_go(self.pendings), tokens, self.texts.reveal()):
             pass
         return None
-
-    def _settle_next(self, token: str, text: str) -> None:
-        # Whatever is settled is let go at once: many objects that live together keep the garbage collector busy.
-        self.pendings.popleft().settle(token, text)
 
     def _record(self, tokens: Sequence[str]) -> None:
         """Put the new tokens into the vault's journal, if it has one, before a statement stores them."""
@@ -163,7 +160,16 @@ class _Call:
         metadata = None
         if self.with_metadata and vault.supports_metadata:
             metadata = [pending.field.get_metadata(pending.instance) for pending in self.pendings]
-        return vault.tokenize_many(self.texts, metadata=metadata, deterministic=self.deterministic)
+        tokens = vault.tokenize_many(_Texts(self.texts), metadata=metadata, deterministic=self.deterministic)
+        if len(tokens) != len(self.pendings):
+            raise InvalidResponse(f"{vault!r} gave {len(tokens)} tokens for {len(self.pendings)} values.")
+        return tokens
+
+
+def _letting_go(pendings: deque[Pending]) -> Iterator[Pending]:
+    """Yield what is kept by nobody then: many objects that live together keep the garbage collector busy."""
+    while pendings:
+        yield pendings.popleft()
 
 
 def tokenize_parameters(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -261,11 +267,7 @@ class _Bulk:
         _current.bulk = self.caller = None
         for pending in self.pendings:
             pending.flush = None
-        tokenize(self._handed_over())
-
-    def _handed_over(self) -> Iterator[Pending]:
-        while self.pendings:
-            yield self.pendings.popleft()
+        tokenize(_letting_go(self.pendings))
 
 
 class _Current(threading.local):

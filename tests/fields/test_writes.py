@@ -11,7 +11,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce, Lower
 
-from django_altr.exceptions import ServiceUnavailable
+from django_altr import vaults
+from django_altr.exceptions import InvalidResponse, ServiceUnavailable
 from tests.models import Account, Bare, Everything, Labelled, Named, Options, Order, Payee, Person, Supplier
 
 from .conftest import column
@@ -34,6 +35,13 @@ def stored(instance):
 def test_save_sends_all_changed_fields_together(vault):
     Person.objects.create(name="Ada", email="ada@x.org", ssn="1")
     assert vault.writes == [3]
+
+
+def test_a_backend_that_gives_too_few_tokens_stores_nothing(vault, monkeypatch):
+    monkeypatch.setattr(vaults["default"], "tokenize_many", lambda values, **options: ["chain_only_one_of_three"])
+    with pytest.raises(InvalidResponse, match="1 tokens for 3 values"):
+        Person.objects.create(name="Ada", email="ada@x.org", ssn="1")
+    assert not Person.objects.exists()
 
 
 def test_saved_value_is_at_hand_without_a_read(vault, person):

@@ -132,7 +132,7 @@ def _lookup(name: str, text: str) -> tuple[str, Any]:
     return name, text == "True" if name.endswith("__isnull") else text
 
 
-def _fields(model: type[Model], names: Sequence[str] | None) -> list[TokenizedField]:
+def _fields(model: type[Model], names: Sequence[str] | None) -> Sequence[TokenizedField]:
     fields = tokenized_fields(model, names)
     if unknown := set(names or ()) - {field.name for field in fields} - {field.attname for field in fields}:
         raise CommandError(f"{model._meta.label} has no tokenized field {', '.join(sorted(unknown))}.")
