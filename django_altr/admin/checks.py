@@ -6,18 +6,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import EmptyFieldListFilter, filters
 from django.contrib.admin.sites import all_sites
 from django.core.checks import CheckMessage, Tags, Warning, register
 
 from ..fields.writes import tokenized_fields
 from .options import TokenizedAdminMixin
+from .references import tokenized_path
 
 __all__ = ["check_admins"]
 
 
 @register(Tags.admin)
 def check_admins(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of admin classes that would show plaintext."""
+    """Warn of admin classes that would show plaintext, and of filters that cannot work."""
+    admins = [admin for site in all_sites for admin in site._registry.values()]
+    return [*_without_mixin(admins), *_useless_filters(admins)]
+
+
+def _without_mixin(admins: list[Any]) -> list[CheckMessage]:
     return [
         Warning(
             f"{model_admin.__class__.__name__} shows the model {model._meta.label}, which has tokenized fields, "
@@ -27,10 +34,33 @@ def check_admins(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
             obj=model_admin.__class__,
             id="altr.W201",
         )
-        for site in all_sites
-        for admin in site._registry.values()
+        for admin in admins
         for model_admin, model in _unmasked(admin)
     ]
+
+
+def _useless_filters(admins: list[Any]) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"list_filter of {admin.__class__.__name__} names {path!r}, a tokenized field: Django's filter lists its "
+            f"reference tokens, and what is chosen there finds nothing.",
+            hint=f'Write ("{path}", admin.EmptyFieldListFilter), or a filter class of your own.',
+            obj=admin.__class__,
+            id="altr.W202",
+        )
+        for admin in admins
+        for path, kind in map(_path_and_class, admin.list_filter)
+        if tokenized_path(admin.model, path) and not _knows_better(kind)
+    ]
+
+
+def _path_and_class(entry: Any) -> tuple[Any, Any]:
+    return tuple(entry) if isinstance(entry, list | tuple) and len(entry) == 2 else (entry, None)
+
+
+def _knows_better(kind: Any) -> bool:
+    """Whether the filter class was written for something that Django's filters of field values are not."""
+    return kind is not None and (issubclass(kind, EmptyFieldListFilter) or kind.__module__ != filters.__name__)
 
 
 def _unmasked(admin: Any) -> Iterator[tuple[Any, Any]]:

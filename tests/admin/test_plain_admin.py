@@ -70,6 +70,31 @@ def test_plain_parent_of_a_masked_inline_is_warned_of(site: Any) -> None:
     assert warned() == [("Parent", "altr.W201")]
 
 
+class OwnFilter(admin.AllValuesFieldListFilter):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("entry", "ids"),
+    [
+        ("ssn", ["altr.W202"]),
+        (("ssn", admin.AllValuesFieldListFilter), ["altr.W202"]),
+        (("ssn", admin.EmptyFieldListFilter), []),
+        (("ssn", OwnFilter), []),
+        ("team", []),
+        (admin.SimpleListFilter, []),
+    ],
+)
+def test_a_filter_that_would_list_tokens_is_warned_of(site: Any, entry: Any, ids: list[str]) -> None:
+    site.register(Person, type("Filtered", (TokenizedAdminMixin, admin.ModelAdmin), {"list_filter": [entry]}))
+    assert [warning.id for warning in check_admins()] == ids
+
+
+def test_a_filter_by_a_tokenized_field_of_a_relation_is_warned_of(site: Any) -> None:
+    site.register(Order, type("Filtered", (TokenizedAdminMixin, admin.ModelAdmin), {"list_filter": ["person__ssn"]}))
+    assert "altr.W202" in [warning.id for warning in check_admins()]
+
+
 def test_masked_admins_are_not_warned_of() -> None:
     from . import site
 
