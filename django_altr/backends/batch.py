@@ -6,7 +6,8 @@ all values of a batch at once: a loop in Python takes longer than the exchange i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from json.encoder import encode_basestring
 from operator import add
@@ -16,6 +17,7 @@ from django_altr.redact import Redacted
 
 __all__ = [
     "MAX_UTF8",
+    "Batch",
     "are_usual_tokens",
     "batch_body",
     "encoded_size",
@@ -42,6 +44,20 @@ TOKEN_CHARACTERS = VERBATIM.translate(None, b" :")
 TEXTS = frozenset({str})
 TEXTS_AND_NULLS = frozenset({str, type(None)})
 NOTHING: Redacted[list[Any]] = Redacted([])
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts that travel together, and their positions among all of the operation. Slices are batches, too."""
+
+    positions: Sequence[int]
+    texts: Redacted[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, part: slice) -> Batch:
+        return Batch(self.positions[part], Redacted(self.texts.reveal()[part]))
 
 
 def longest(texts: Redacted[Collection[str]]) -> int:

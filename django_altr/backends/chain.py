@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from functools import partial
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from django_altr.markers import is_erased
 from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
-from .batch import MAX_UTF8, batch_body, known_texts, longest
+from .batch import MAX_UTF8, Batch, batch_body, known_texts, longest
 from .remote import TOO_LARGE, RemoteBackend, pick
 
 __all__ = ["ChainBackend"]
@@ -62,22 +61,17 @@ class ChainBackend(RemoteBackend):
             single = sorted({*single, *large})
         batched = sorted(set(range(len(texts))).difference(single))
         jobs: list[Job[Tokens]] = []
-        jobs += [partial(self._post_batch, texts, batch, False) for batch in self.pack(texts, batched)]
-        jobs += [partial(self._put_data, texts, position, labels[position]) for position in single]
+        jobs += [partial(self._post_batch, batch, False) for batch in self.pack(texts, batched)]
+        jobs += [partial(self._put_data, at, Redacted(texts.reveal()[at]), labels[at]) for at in single]
         tokens = self.store(jobs)
         return [tokens[position] for position in range(len(texts))]
 
     def _tokenize_equal(self, texts: Redacted[list[str]]) -> list[str]:
         """Ask for deterministic tokens: each distinct text once."""
         distinct = Redacted(list(dict.fromkeys(texts.reveal())))
-        tokens = self.store([partial(self._post_batch, distinct, batch, True) for batch in self.pack(distinct)])
+        tokens = self.store([partial(self._post_batch, batch, True) for batch in self.pack(distinct)])
         by_text = Redacted(dict(zip(distinct.reveal(), (tokens[i] for i in range(len(distinct))), strict=True)))
         return [by_text.reveal()[text] for text in texts.reveal()]
-
-    def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
-        self.check_detokenization_allowed()
-        wanted = self.plausible(tokens)
-        return self.gather(self._reads(wanted), wanted)
 
     def metadata(self, token: str) -> str | None:
         answer = self._get("GetMetadata", token, "/metadata")
@@ -99,64 +93,54 @@ class ChainBackend(RemoteBackend):
 
     # Writing
 
-    def _post_batch(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Job[Tokens]:
+    def _post_batch(self, batch: Batch, deterministic: bool) -> Job[Tokens]:
         determinism = "true" if deterministic else "false"
-        sent = Redacted([texts.reveal()[position] for position in batch])
         answer = self._client.exchange(
             Call(
                 "PostBatch", "POST", BATCH, BATCH,
                 right="write with deterministic tokens" if deterministic else "write",
-                body=batch_body(sent),
+                body=batch_body(batch.texts),
                 headers={**JSON, "X-ALTR-DETERMINISM": determinism},
                 accepts=TOO_LARGE,
             )
         )  # fmt: skip
-        return partial(self._read_tokens, answer, texts, batch, sent, deterministic)
+        return partial(self._read_tokens, answer, batch, deterministic)
 
-    def _read_tokens(
-        self,
-        answer: Answer,
-        texts: Redacted[list[str]],
-        batch: list[int],
-        sent: Redacted[list[str]],
-        deterministic: bool,
-    ) -> Step[Tokens]:
+    def _read_tokens(self, answer: Answer, batch: Batch, deterministic: bool) -> Step[Tokens]:
         if answer.status in TOO_LARGE:
-            halves = [partial(self._post_batch, texts, half, deterministic) for half in self.halves(batch)]
+            halves = [partial(self._post_batch, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
         answered = self.read_batch(answer, "PostBatch", len(batch))
         if None not in answered.reveal():
-            return Step(dict(zip(batch, self.read_tokens(answered, "PostBatch", sent), strict=True)))
+            tokens = self.read_tokens(answered, "PostBatch", batch.texts)
+            return Step(dict(zip(batch.positions, tokens, strict=True)))
         if deterministic:
             raise ValueTooLarge(f"The vault {self.alias!r} makes no deterministic token for a value of this size.")
         given = Redacted([token for token in answered.reveal() if token is not None])
-        tokens = self.read_tokens(given, "PostBatch", sent)
-        left_out = {position for position, token in zip(batch, answered.reveal(), strict=True) if token is None}
-        stored = [position for position in batch if position not in left_out]
-        return Step(
-            dict(zip(stored, tokens, strict=True)),
-            [partial(self._put_data, texts, at, None) for at in sorted(left_out)],
-        )
+        tokens = self.read_tokens(given, "PostBatch", batch.texts)
+        stored = [at for at, token in zip(batch.positions, answered.reveal(), strict=True) if token is not None]
+        left_out = [
+            partial(self._put_data, at, Redacted(batch.texts.reveal()[place]), None)
+            for place, at in enumerate(batch.positions)
+            if answered.reveal()[place] is None
+        ]
+        return Step(dict(zip(stored, tokens, strict=True)), left_out)
 
-    def _put_data(self, texts: Redacted[list[str]], position: int, label: str | None) -> Step[Tokens]:
+    def _put_data(self, position: int, text: Redacted[str], label: str | None) -> Step[Tokens]:
         headers = {"Content-Type": "application/octet-stream"}
         if label is not None:
             headers["X-ALTR-METADATA"] = encode_metadata(label)
-        body = Redacted(texts.reveal()[position].encode())
+        body = Redacted(text.reveal().encode())
         answer = self._client.exchange(
             Call("PutData", "POST", SINGLE, SINGLE, right="write", body=body, headers=headers)
         )
         given = Redacted([pick(answer.json().reveal(), "response", "data", "referenceToken")])
-        [token] = self.read_tokens(given, "PutData", Redacted([texts.reveal()[position]]))
+        [token] = self.read_tokens(given, "PutData", Redacted([text.reveal()]))
         return Step({position: token})
 
     # Reading
 
-    def _reads(self, tokens: list[str]) -> list[Job[Texts]]:
-        batches = self.pack(Redacted(tokens))
-        return [partial(self._get_batch, [tokens[position] for position in batch]) for batch in batches]
-
-    def _get_batch(self, tokens: list[str]) -> Job[Texts]:
+    def get_batch(self, tokens: list[str]) -> Job[Texts]:
         answer = self._client.exchange(
             Call(
                 "GetBatch", "PUT", BATCH, BATCH,
@@ -183,14 +167,14 @@ class ChainBackend(RemoteBackend):
         named = set(re.split(r"[\s,;\"'\[\]]+", message))
         others = [token for token in tokens if token.rstrip(".") not in named and token not in named]
         if len(others) < len(tokens):
-            return self._reads(others)
+            return [partial(self.get_batch, batch) for batch in self.token_batches(others)]
         return self._split(tokens) if len(tokens) > 1 else []
 
     def _split(self, tokens: list[str]) -> list[Job[Texts]]:
         if len(tokens) == 1:
             # Over the limit all by itself: single values have none.
             return [partial(self._get_data, tokens[0])]
-        return [partial(self._get_batch, half) for half in self.halves(tokens)]
+        return [partial(self.get_batch, half) for half in self.halves(tokens)]
 
     def _get_data(self, token: str) -> Step[Texts]:
         for _ in range(2):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from django_altr.conf import Problem
@@ -27,11 +28,12 @@ from django_altr.redact import Redacted
 from django_altr.signals import vault_state_changed
 
 from .base import BaseBackend
-from .batch import FRAMING, are_usual_tokens, encoded_size, is_encodable, longest, parse_batch
+from .batch import FRAMING, Batch, are_usual_tokens, encoded_size, is_encodable, longest, parse_batch
 
 __all__ = ["RemoteBackend"]
 
-T = TypeVar("T")
+#: What ``halves`` splits.
+Sliced = TypeVar("Sliced", Batch, list[str])
 
 logger = logging.getLogger("django_altr")
 
@@ -130,40 +132,51 @@ class RemoteBackend(BaseBackend):
             raise
         return tokens
 
-    def gather(self, jobs: Iterable[Job[Redacted[dict[str, str]]]], order: Iterable[str]) -> dict[str, str]:
-        """Do the reads; return token -> text in the given order."""
+    def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
+        self.check_detokenization_allowed()
+        wanted = self.plausible(tokens)
         # The keys are there from the start, so that the order is the one asked for.
-        texts: Redacted[dict[str, str | None]] = Redacted(dict.fromkeys(order))
+        texts: Redacted[dict[str, str | None]] = Redacted(dict.fromkeys(wanted))
+        jobs = [partial(self.get_batch, batch) for batch in self.token_batches(wanted)]
         self._workers.run(jobs, lambda found: texts.reveal().update(found.reveal()))
         if None not in texts.reveal().values():
             return texts.reveal()  # type: ignore[return-value]
         return {token: text for token, text in texts.reveal().items() if text is not None}
 
-    def pack(self, texts: Redacted[list[str]], positions: Iterable[int] | None = None) -> Iterator[list[int]]:
-        """Group positions of the texts into batches within the vault's limits."""
-        waiting = list(range(len(texts)) if positions is None else positions)
+    def get_batch(self, tokens: list[str]) -> Job[Redacted[dict[str, str]]]:
+        """Ask for the texts of a batch of tokens: token -> text."""
+        raise NotImplementedError
+
+    def pack(self, texts: Redacted[list[str]], positions: Sequence[int] | None = None) -> Iterator[Batch]:
+        """Divide the texts, or those at some positions, into batches within the vault's limits."""
+        if positions is None:
+            waiting = Batch(range(len(texts)), texts)
+        else:
+            waiting = Batch(positions, Redacted([texts.reveal()[position] for position in positions]))
         if self._fits_any_batch(texts):
             return (waiting[start : start + self.max_values] for start in range(0, len(waiting), self.max_values))
-        return self._pack_by_size(texts, waiting)
+        return self._pack_by_size(waiting)
 
     def _fits_any_batch(self, texts: Redacted[list[str]]) -> bool:
         """Tell whether as many values as a batch may have are within its size, even if JSON escapes every character."""
         return (longest(texts) * LONGEST_ESCAPE + len('""') + FRAMING) * self.max_values < self.max_batch_bytes
 
-    def _pack_by_size(self, texts: Redacted[list[str]], positions: Iterable[int]) -> Iterator[list[int]]:
-        batch: list[int] = []
-        size = 2
-        for position in positions:
-            added = encoded_size(Redacted(texts.reveal()[position]))
-            if batch and (len(batch) == self.max_values or size + added > self.max_batch_bytes):
-                yield batch
-                batch, size = [], 2
-            batch.append(position)
+    def _pack_by_size(self, waiting: Batch) -> Iterator[Batch]:
+        start, size = 0, 2
+        for at in range(len(waiting)):
+            added = encoded_size(Redacted(waiting.texts.reveal()[at]))
+            if at > start and (at - start == self.max_values or size + added > self.max_batch_bytes):
+                yield waiting[start:at]
+                start, size = at, 2
             size += added
-        if batch:
-            yield batch
+        if len(waiting):
+            yield waiting[start:]
 
-    def halves(self, batch: list[T]) -> list[list[T]]:
+    def token_batches(self, tokens: list[str]) -> list[list[str]]:
+        """Divide tokens into batches within the vault's limits."""
+        return [batch.texts.reveal() for batch in self.pack(Redacted(tokens))]
+
+    def halves(self, batch: Sliced) -> list[Sliced]:
         """Split a batch that the vault calls too large."""
         if len(batch) == 1:
             raise BatchTooLarge(f"The vault {self.alias!r} refuses a batch of a single value as too large.")

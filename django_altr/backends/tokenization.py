@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from django_altr.http import Answer, BasicAuth, Call, Job, Step
 from django_altr.redact import Redacted
 
-from .batch import batch_body, known_texts
+from .batch import Batch, batch_body, known_texts
 from .remote import TOO_LARGE, RemoteBackend
 
 __all__ = ["TokenizationBackend"]
@@ -41,49 +41,33 @@ class TokenizationBackend(RemoteBackend):
         return BasicAuth(params["KEY"], params["SECRET"])
 
     def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
-        tokens = self.store([partial(self._tokenize, texts, batch, deterministic) for batch in self.pack(texts)])
+        tokens = self.store([partial(self._tokenize, batch, deterministic) for batch in self.pack(texts)])
         return [tokens[position] for position in range(len(texts))]
 
-    def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
-        self.check_detokenization_allowed()
-        wanted = list(dict.fromkeys(map(str.__str__, tokens)))
-        return self.gather([partial(self._detokenize, batch) for batch in self._batches(wanted)], wanted)
-
     def delete_many(self, tokens: Iterable[str]) -> None:
-        jobs = [partial(self._delete, batch) for batch in self._batches(tokens)]
+        jobs = [partial(self._delete, batch) for batch in self.token_batches(self.plausible(tokens))]
         self._workers.run(jobs, lambda nothing: None)
 
-    def _batches(self, tokens: Iterable[str]) -> list[list[str]]:
-        wanted = self.plausible(tokens)
-        return [[wanted[position] for position in batch] for batch in self.pack(Redacted(wanted))]
-
-    def _tokenize(self, texts: Redacted[list[str]], batch: list[int], deterministic: bool) -> Job[Tokens]:
-        sent = Redacted([texts.reveal()[position] for position in batch])
+    def _tokenize(self, batch: Batch, deterministic: bool) -> Job[Tokens]:
         call = Call(
             "tokenize", "POST", "/batch", "/batch",
             right="tokenize deterministically" if deterministic else "tokenize",
-            body=batch_body(sent),
+            body=batch_body(batch.texts),
             headers={**JSON, "X-ALTR-DETERMINISM": "true" if deterministic else "false"},
             accepts=TOO_LARGE,
         )  # fmt: skip
         answer = self._client.exchange(call)
-        return partial(self._read_tokens, answer, texts, batch, sent, deterministic)
+        return partial(self._read_tokens, answer, batch, deterministic)
 
-    def _read_tokens(
-        self,
-        answer: Answer,
-        texts: Redacted[list[str]],
-        batch: list[int],
-        sent: Redacted[list[str]],
-        deterministic: bool,
-    ) -> Step[Tokens]:
+    def _read_tokens(self, answer: Answer, batch: Batch, deterministic: bool) -> Step[Tokens]:
         if answer.status in TOO_LARGE:
-            halves = [partial(self._tokenize, texts, half, deterministic) for half in self.halves(batch)]
+            halves = [partial(self._tokenize, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
-        tokens = self.read_tokens(self.read_batch(answer, "tokenize", len(batch), inside="data"), "tokenize", sent)
-        return Step(dict(zip(batch, tokens, strict=True)))
+        answered = self.read_batch(answer, "tokenize", len(batch), inside="data")
+        tokens = self.read_tokens(answered, "tokenize", batch.texts)
+        return Step(dict(zip(batch.positions, tokens, strict=True)))
 
-    def _detokenize(self, tokens: list[str]) -> Job[Texts]:
+    def get_batch(self, tokens: list[str]) -> Job[Texts]:
         answer = self._send("detokenize", "/batch", "detokenize", tokens, accepts=TOO_LARGE | {400})
         if answer.status == 400:
             # One of them is no token (any more): ask again in the way that leaves such values alone.
@@ -92,7 +76,7 @@ class TokenizationBackend(RemoteBackend):
 
     def _read_texts(self, answer: Answer, tokens: list[str]) -> Step[Texts]:
         if answer.status in TOO_LARGE:
-            return Step(NO_TEXTS, [partial(self._detokenize, half) for half in self.halves(tokens)], again=True)
+            return Step(NO_TEXTS, [partial(self.get_batch, half) for half in self.halves(tokens)], again=True)
         texts = self.read_batch(answer, "detokenize", len(tokens), inside="data")
         return Step(known_texts(tokens, texts))
 
