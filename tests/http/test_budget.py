@@ -50,7 +50,7 @@ def test_an_operation_that_makes_progress_too_slowly_ends_with_its_own_budget(se
         vaults["default"].tokenize_many(values, metadata="label")
     assert time.monotonic() - started < 1.0 + SLACK
     # What was stored before is told, so that nothing is lost from sight.
-    assert 4 <= len(raised.value.stored_tokens) <= 8
+    assert 0 < len(raised.value.stored_tokens) < 20
 
 
 def test_what_is_late_is_not_held_against_the_vault(settings, sandbox):
