@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from .backends import BaseBackend, import_backend
 from .backends.locmem import LocMemBackend
 from .conf import KEYS, InvalidVaultError, configured_vaults
+from .fields.writes import tokenized_fields
 from .lifecycle.journal import journal_of
 from .redact import Redacted
 
@@ -62,6 +63,10 @@ def _check_vault(alias: str, params: Redacted[Any]) -> Iterator[CheckMessage]:
 @register(Tags.security, deploy=True)
 def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Check what must not go into production."""
+    return [*_vaults_in_memory(), *_deletions_without_journal()]
+
+
+def _vaults_in_memory() -> list[CheckMessage]:
     return [
         Warning(
             f"ALTR[{alias!r}] keeps its values in the memory of each process: they end with it.",
@@ -70,6 +75,25 @@ def check_deployment(app_configs: Sequence[AppConfig] | None = None, **kwargs: A
         )
         for alias, backend in _usable_backends()
         if issubclass(backend, LocMemBackend)
+    ]
+
+
+def _deletions_without_journal() -> list[CheckMessage]:
+    deleting = {
+        field.vault: field
+        for model in apps.get_models()
+        for field in tokenized_fields(model)
+        if field.on_delete == "delete"
+    }
+    return [
+        Warning(
+            f"ALTR[{alias!r}] keeps no journal, and {deleting[alias]} deletes values from it: a deletion that "
+            f"fails is only logged.",
+            hint="Give OPTIONS a 'journal', a directory: altr_orphans finishes such deletions.",
+            id="altr.W005",
+        )
+        for alias, backend in _usable_backends()
+        if alias in deleting and journal_of(alias) is None and not issubclass(backend, LocMemBackend)
     ]
 
 

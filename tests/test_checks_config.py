@@ -85,6 +85,15 @@ def test_a_vault_in_memory_is_not_for_production() -> None:
     assert [message.id for message in check_deployment()] == ["altr.W003"]
 
 
+def test_deletions_want_a_journal_in_production(settings: Any, tmp_path: Path) -> None:
+    settings.ALTR = {"default": CHAIN}
+    [message] = check_deployment()
+    assert message.id == "altr.W005"
+    assert "deletes values from it" in message.msg
+    settings.ALTR = {"default": CHAIN | {"OPTIONS": {"journal": str(tmp_path)}}}
+    assert check_deployment() == []
+
+
 def test_every_check_has_a_hint_and_a_section_in_the_docs() -> None:
     root = Path(__file__).parent.parent
     sources = "".join(
