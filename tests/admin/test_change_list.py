@@ -42,7 +42,7 @@ def test_editable_columns_are_masked_without_a_call(
 ) -> None:
     page = admin.get(ACCOUNTS).content.decode()
     assert page.count(f">{MASK}<") == 200
-    assert not re.search(r"DE\d|note \d", page)
+    assert not re.search(r"\bDE\d+\b|note \d", page)  # whole words: a CSRF token may hold any letters
     assert vault.calls == []
 
 
@@ -208,7 +208,7 @@ class TestRevealSelected:
         client = log_in("view_account", "change_account")
         assert "reveal_selected" not in client.get(ACCOUNTS).content.decode()
         response = self.post(client, accounts, fields=["iban"], reason="audit", output="csv")
-        assert "DE1" not in response.content.decode()
+        assert not re.search(r"\bDE1\b", response.content.decode())
         assert vault.calls == []
 
     def test_permission_of_each_object_is_asked(
