@@ -93,7 +93,12 @@ class _AfterStatement:
 
     def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         self.connection.execute_wrappers.remove(self)
-        result = execute(sql, params, many, context)
+        try:
+            result = execute(sql, params, many, context)
+        except BaseException:
+            # The error's traceback keeps this frame, and with it the release: it must not go with the next one.
+            self.release.tokens = {}
+            raise
         if self.connection.get_autocommit():
             transaction.on_commit(self.release, using=self.connection.alias)
         return result

@@ -252,6 +252,18 @@ def test_outage_of_the_vault_does_not_undo_the_deletion_of_the_row(vault, wallet
     assert "4111" not in caplog.text
 
 
+def test_tokens_of_a_failed_statement_do_not_go_with_the_next_one(vault, wallet, caplog):
+    other = Wallet.objects.create(label="b", card="5500")
+    other.label, other.card = "a", "new"
+    with pytest.raises(IntegrityError) as error:
+        other.save()
+    vault.backend.fail_with(ServiceUnavailable("down"))
+    with caplog.at_level(logging.ERROR, "django_altr"):
+        wallet.delete()
+    assert "2 tokens of the vault 'default'" in caplog.text
+    assert error.value.__traceback__ is not None  # which keeps the frames of the failed statement
+
+
 def test_failed_statement_deletes_nothing(vault, wallet):
     other = Wallet.objects.create(label="b", card="5500")
     other.label, other.card = "a", "new"
