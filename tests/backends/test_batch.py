@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import example, given
@@ -23,9 +24,9 @@ def test_a_body_is_the_json_of_its_texts_by_position(values: list[str]) -> None:
 
 
 @given(texts, st.randoms())
-def test_an_answer_is_read_by_position_whatever_its_order(values: list[str], random: object) -> None:
+def test_an_answer_is_read_by_position_whatever_its_order(values: list[str], random: Random) -> None:
     pairs = [(str(position), value) for position, value in enumerate(values)]
-    random.shuffle(pairs)  # type: ignore[attr-defined]
+    random.shuffle(pairs)
     found, problem = parse_batch(Redacted(dict(pairs)), len(values), overflow=False)
     assert problem is None
     assert found.reveal() == values
