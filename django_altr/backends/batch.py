@@ -6,11 +6,11 @@ all values of a batch at once: a loop in Python takes longer than the exchange i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from json.encoder import encode_basestring
-from operator import add
+from operator import add, eq
 from typing import Any
 
 from django_altr.redact import Redacted
@@ -20,6 +20,7 @@ __all__ = [
     "Batch",
     "are_usual_tokens",
     "batch_body",
+    "characters",
     "encoded_size",
     "is_encodable",
     "known_texts",
@@ -60,6 +61,11 @@ class Batch:
         return Batch(self.positions[part], Redacted(self.texts.reveal()[part]))
 
 
+def characters(texts: Redacted[Collection[str]]) -> int:
+    """Return the characters of all texts together."""
+    return len("".join(texts.reveal()))
+
+
 def longest(texts: Redacted[Collection[str]]) -> int:
     """Return the characters of the longest text."""
     return max(set(map(len, texts.reveal())), default=0)
@@ -78,7 +84,7 @@ def are_usual_tokens(texts: Redacted[Collection[Any]], most: int) -> bool:
     """Tell of all texts at once whether they look like tokens; where they don't, only a look at each can tell."""
     if set(map(type, texts.reveal())) != TEXTS:
         return False
-    return "" not in texts.reveal() and longest(texts) <= most and _consist_of(TOKEN_CHARACTERS, texts)
+    return all(texts.reveal()) and longest(texts) <= most and _consist_of(TOKEN_CHARACTERS, texts)
 
 
 def _consist_of(characters: bytes, texts: Redacted[Collection[str]]) -> bool:
@@ -86,15 +92,20 @@ def _consist_of(characters: bytes, texts: Redacted[Collection[str]]) -> bool:
     return joined.reveal().isascii() and not joined.reveal().encode().translate(None, characters)
 
 
+def _have_no_escapes(printable: Redacted[Collection[str]]) -> bool:
+    joined = Redacted("".join(printable.reveal()))
+    return '"' not in joined.reveal() and "\\" not in joined.reveal()
+
+
 def encoded_size(text: Redacted[str]) -> int:
     """Return the bytes that the text takes in a batch."""
     return len(encode_basestring(text.reveal()).encode()) + FRAMING
 
 
-def batch_body(texts: Redacted[list[str]]) -> Redacted[bytes]:
-    """Return the JSON of up to 4096 texts, in their order."""
+def batch_body(texts: Redacted[list[str]], *, printable: bool = False) -> Redacted[bytes]:
+    """Return the JSON of up to 4096 texts, in their order; tokens are known to be ``printable``."""
     # No variable here holds a text, for an exception's traceback keeps it.
-    if texts.reveal() and _consist_of(VERBATIM, texts):
+    if texts.reveal() and (_have_no_escapes(texts) if printable else _consist_of(VERBATIM, texts)):
         pieces = chain.from_iterable(zip(OPENINGS, texts.reveal(), strict=False))
         return Redacted(f'{"".join(pieces)}"}}'.encode())
     return Redacted(f"{{{','.join(map(add, KEYS, map(encode_basestring, texts.reveal())))}}}".encode())
@@ -118,7 +129,9 @@ def parse_batch(values: Redacted[Any], count: int, overflow: bool) -> tuple[Reda
     return texts, None
 
 
-def known_texts(tokens: list[str], texts: Redacted[list[Any]]) -> Redacted[dict[str, str]]:
-    """Return token -> text of an answer; what is no token comes back as it is, and is left out."""
-    pairs = zip(tokens, texts.reveal(), strict=True)
-    return Redacted({token: text for token, text in pairs if text is not None and text != token})
+def known_texts(tokens: list[str], texts: Redacted[list[Any]]) -> Redacted[Iterable[tuple[str, str | None]]]:
+    """Return the pairs of an answer, token and text; what is no token comes back as it is, and is left out."""
+    pairs = Redacted(zip(tokens, texts.reveal(), strict=True))
+    if any(map(eq, tokens, texts.reveal())):
+        return Redacted([(token, text) for token, text in pairs.reveal() if text != token])
+    return pairs

@@ -17,7 +17,7 @@ from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
 from .batch import MAX_UTF8, Batch, batch_body, known_texts, longest
-from .remote import TOO_LARGE, RemoteBackend, pick
+from .remote import NO_TEXTS, OVERFLOW, TOO_LARGE, RemoteBackend, Texts, pick
 
 __all__ = ["ChainBackend"]
 
@@ -30,8 +30,6 @@ PATH_TOKEN = re.compile(r"[A-Za-z0-9._~+=:@-]{1,1024}")
 
 #: Position of a value -> its reference token.
 Tokens = dict[int, str]
-#: Reference token -> its text.
-Texts = Redacted[dict[str, str]]
 
 
 class ChainBackend(RemoteBackend):
@@ -144,7 +142,7 @@ class ChainBackend(RemoteBackend):
         answer = self._client.exchange(
             Call(
                 "GetBatch", "PUT", BATCH, BATCH,
-                right="read", body=batch_body(Redacted(tokens)),
+                right="read", body=batch_body(Redacted(tokens), printable=True),
                 headers=JSON, accepts=TOO_LARGE | {404},
             )
         )  # fmt: skip
@@ -152,12 +150,12 @@ class ChainBackend(RemoteBackend):
 
     def _read_texts(self, answer: Answer, tokens: list[str]) -> Step[Texts]:
         if answer.status == 404:
-            return Step(Redacted({}), self._without_unknown(tokens, answer), again=True)
+            return Step(NO_TEXTS, self._without_unknown(tokens, answer), again=True)
         if answer.status in TOO_LARGE:
-            return Step(Redacted({}), self._split(tokens), again=True)
+            return Step(NO_TEXTS, self._split(tokens), again=True)
         texts = self.read_batch(answer, "GetBatch", len(tokens))
-        large = [tokens[at] for at, text in enumerate(texts.reveal()) if text is None] if None in texts.reveal() else []
-        return Step(known_texts(tokens, texts), [partial(self._get_data, token) for token in large])
+        large = [at for at, text in enumerate(texts.reveal()) if text is None] if answer.flag(OVERFLOW) else []
+        return Step(known_texts(tokens, texts), [partial(self._get_data, tokens[at]) for at in large])
 
     def _without_unknown(self, tokens: list[str], answer: Answer) -> list[Job[Texts]]:
         """Return the reads of the other tokens: a 404 names the unknown ones, or else the batch is halved."""
@@ -180,7 +178,7 @@ class ChainBackend(RemoteBackend):
         for _ in range(2):
             answer = self._ask("GetData", token, "")
             if answer is None:
-                return Step(Redacted({}))
+                return Step(NO_TEXTS)
             if _is_intact(answer):
                 break
         else:
@@ -188,7 +186,7 @@ class ChainBackend(RemoteBackend):
         text = _decode(answer.body)
         if text.reveal() is None:
             raise self.invalid("GetData", "data that is no UTF-8 text")
-        return Step(Redacted({token: text.reveal()}))  # type: ignore[dict-item]
+        return Step(Redacted([(token, text.reveal())]))
 
     def _get(self, name: str, token: str, suffix: str) -> Answer:
         answer = self._ask(name, str.__str__(token), suffix)

@@ -28,15 +28,29 @@ from django_altr.redact import Redacted
 from django_altr.signals import vault_state_changed
 
 from .base import BaseBackend
-from .batch import FRAMING, Batch, are_usual_tokens, encoded_size, is_encodable, longest, parse_batch
+from .batch import (
+    FRAMING,
+    Batch,
+    are_usual_tokens,
+    batch_body,
+    characters,
+    encoded_size,
+    is_encodable,
+    parse_batch,
+)
 
-__all__ = ["RemoteBackend"]
+__all__ = ["NO_TEXTS", "OVERFLOW", "TOO_LARGE", "RemoteBackend", "Texts", "pick"]
 
+#: What a read gives: reference tokens and their texts, ``None`` where another request is to bring the text.
+Texts = Redacted[Iterable[tuple[str, str | None]]]
+NO_TEXTS: Texts = Redacted(())
 #: What ``halves`` splits.
 Sliced = TypeVar("Sliced", Batch, list[str])
 
 logger = logging.getLogger("django_altr")
 
+#: The header that says that values are left out of a batch, as too large.
+OVERFLOW = "X-Overflow-Data"
 #: Statuses that say that a batch is too large: ALTR's own, and that of proxies.
 TOO_LARGE = frozenset({413, 509})
 #: Characters of the longest text that is sent as a reference token.
@@ -134,17 +148,16 @@ class RemoteBackend(BaseBackend):
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
         self.check_detokenization_allowed()
-        wanted = self.plausible(tokens)
         # The keys are there from the start, so that the order is the one asked for.
-        texts: Redacted[dict[str, str | None]] = Redacted(dict.fromkeys(wanted))
-        jobs = [partial(self.get_batch, batch) for batch in self.token_batches(wanted)]
+        texts: Redacted[dict[str, str | None]] = Redacted(self.plausible(tokens))
+        jobs = [partial(self.get_batch, batch) for batch in self.token_batches(texts.reveal())]
         self._workers.run(jobs, lambda found: texts.reveal().update(found.reveal()))
-        if None not in texts.reveal().values():
+        if all(texts.reveal().values()):  # neither None nor empty
             return texts.reveal()  # type: ignore[return-value]
         return {token: text for token, text in texts.reveal().items() if text is not None}
 
-    def get_batch(self, tokens: list[str]) -> Job[Redacted[dict[str, str]]]:
-        """Ask for the texts of a batch of tokens: token -> text."""
+    def get_batch(self, tokens: list[str]) -> Job[Texts]:
+        """Ask for the texts of a batch of tokens."""
         raise NotImplementedError
 
     def pack(self, texts: Redacted[list[str]], positions: Sequence[int] | None = None) -> Iterator[Batch]:
@@ -153,28 +166,29 @@ class RemoteBackend(BaseBackend):
             waiting = Batch(range(len(texts)), texts)
         else:
             waiting = Batch(positions, Redacted([texts.reveal()[position] for position in positions]))
-        if self._fits_any_batch(texts):
-            return (waiting[start : start + self.max_values] for start in range(0, len(waiting), self.max_values))
-        return self._pack_by_size(waiting)
+        full = [waiting[start : start + self.max_values] for start in range(0, len(waiting), self.max_values)]
+        return iter(full) if all(map(self._is_small, full)) else self._pack_by_size(waiting)
 
-    def _fits_any_batch(self, texts: Redacted[list[str]]) -> bool:
-        """Tell whether as many values as a batch may have are within its size, even if JSON escapes every character."""
-        return (longest(texts) * LONGEST_ESCAPE + len('""') + FRAMING) * self.max_values < self.max_batch_bytes
+    def _is_small(self, batch: Batch) -> bool:
+        """Tell whether the batch is within the vault's size."""
+        # Nearly always it is, even if JSON escaped every character.
+        most = characters(batch.texts) * LONGEST_ESCAPE + len(batch) * (FRAMING + len('""')) + len("{}")
+        return most <= self.max_batch_bytes or len(batch_body(batch.texts)) <= self.max_batch_bytes
 
     def _pack_by_size(self, waiting: Batch) -> Iterator[Batch]:
-        start, size = 0, 2
+        start, size = 0, len("{}")
         for at in range(len(waiting)):
             added = encoded_size(Redacted(waiting.texts.reveal()[at]))
             if at > start and (at - start == self.max_values or size + added > self.max_batch_bytes):
                 yield waiting[start:at]
-                start, size = at, 2
+                start, size = at, len("{}")
             size += added
         if len(waiting):
             yield waiting[start:]
 
-    def token_batches(self, tokens: list[str]) -> list[list[str]]:
+    def token_batches(self, tokens: Iterable[str]) -> list[list[str]]:
         """Divide tokens into batches within the vault's limits."""
-        return [batch.texts.reveal() for batch in self.pack(Redacted(tokens))]
+        return [batch.texts.reveal() for batch in self.pack(Redacted(list(tokens)))]
 
     def halves(self, batch: Sliced) -> list[Sliced]:
         """Split a batch that the vault calls too large."""
@@ -183,12 +197,12 @@ class RemoteBackend(BaseBackend):
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]
 
-    def plausible(self, tokens: Iterable[str]) -> list[str]:
-        """Return, each once, the texts that may be sent as a reference token; others are unknown without asking."""
+    def plausible(self, tokens: Iterable[str]) -> dict[str, Any]:
+        """Return, as keys, what may be sent as a reference token; the rest is unknown without asking."""
         texts = dict.fromkeys(tokens)
-        if are_usual_tokens(Redacted(texts), MAX_TOKEN_LENGTH):
-            return list(texts)
-        return list(filter(_is_plausible, dict.fromkeys(map(str.__str__, texts))))
+        if are_usual_tokens(Redacted(list(texts)), MAX_TOKEN_LENGTH):
+            return texts
+        return dict.fromkeys(filter(_is_plausible, map(str.__str__, texts)))
 
     def read_batch(self, answer: Answer, call: str, count: int, *, inside: str | None = None) -> Redacted[list[Any]]:
         """Return the strings (or None, where the overflow flag allows it) of a batch's answer, by position.
@@ -199,7 +213,7 @@ class RemoteBackend(BaseBackend):
         values = answer.json()
         if inside is not None:
             values = Redacted(pick(values.reveal(), inside))
-        texts, problem = parse_batch(values, count, answer.flag("X-Overflow-Data"))
+        texts, problem = parse_batch(values, count, answer.flag(OVERFLOW))
         # JSON can spell lone surrogates.
         if problem is None and rb"\u" in answer.body.reveal() and not is_encodable(texts):
             problem = "values that are no text"

@@ -13,7 +13,7 @@ from django_altr.http import Answer, BasicAuth, Call, Job, Step
 from django_altr.redact import Redacted
 
 from .batch import Batch, batch_body, known_texts
-from .remote import TOO_LARGE, RemoteBackend
+from .remote import NO_TEXTS, TOO_LARGE, RemoteBackend, Texts
 
 __all__ = ["TokenizationBackend"]
 
@@ -21,9 +21,6 @@ JSON = {"Content-Type": "application/json"}
 
 #: Position of a value -> its reference token.
 Tokens = dict[int, str]
-#: Reference token -> its text.
-Texts = Redacted[dict[str, str]]
-NO_TEXTS: Texts = Redacted({})
 
 
 class TokenizationBackend(RemoteBackend):
@@ -102,7 +99,7 @@ class TokenizationBackend(RemoteBackend):
     def _send(
         self, name: str, path: str, right: str, tokens: list[str], accepts: frozenset[int] = frozenset()
     ) -> Answer:
-        body = batch_body(Redacted(tokens))
+        body = batch_body(Redacted(tokens), printable=True)
         return self._client.exchange(
             Call(name, "PUT", path, path, right=right, body=body, headers=JSON, accepts=accepts)
         )

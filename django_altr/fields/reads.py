@@ -60,8 +60,8 @@ def load(fields: Sequence[TokenizedField], instances: Iterable[Model]) -> None:
 
 
 def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence[Model]) -> None:
-    # Each token once. One flat list a field: a container for each value would keep the garbage collector busy.
-    tokens: dict[str, None] = {}
+    # One flat list: a container for each value would keep the garbage collector busy.
+    tokens: list[str] = []
     owners = {field: _unloaded(cells_of(instances, field.attname), instances, tokens) for field in fields}
     if not tokens:
         return
@@ -69,27 +69,28 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     for field in fields:
         _fill(field, owners[field], tokens, texts)
     del texts
-    _announce(vault, fields, tokens, instances)
+    _announce(vault, fields, tokens, type(instances[0]))
 
 
-def _unloaded(cells: list[Any], instances: Sequence[Model], tokens: dict[str, None]) -> list[Model]:
+def _unloaded(cells: list[Any], instances: Sequence[Model], tokens: list[str]) -> Sequence[Model]:
     """Return the instances whose value is not known; add their tokens to ``tokens``."""
     if _are_unloaded(cells):
-        tokens.update(dict.fromkeys(cells))
-        return list(instances)
+        tokens += cells
+        return instances
     found = [(instance, str(cell)) for instance, cell in zip(instances, cells, strict=True) if is_unloaded(cell)]
-    tokens.update((token, None) for _, token in found)
+    tokens += [token for _, token in found]
     return [instance for instance, _ in found]
 
 
 def _are_unloaded(cells: list[Any]) -> bool:
     """Tell of all cells at once, a call for none, whether a query left them; else only a look at each can tell."""
-    return set(map(type, cells)) == {str} and "" not in cells and ERASED[-1] not in "".join(cells)
+    return set(map(type, cells)) == {str} and all(cells) and ERASED[-1] not in "".join(cells)
 
 
-def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str], texts: Mapping[str, str]) -> None:
+def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Iterable[str], texts: Mapping[str, str]) -> None:
     attname = field.attname
     make: Callable[[str], Token] = field.text_token or partial(Token, field=field)
+    left = []
     for instance in owners:
         token = getattr(instance, attname)
         text = texts.get(token)
@@ -97,8 +98,17 @@ def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Container[str]
             cell = make(token)
             cell._text = text
             setattr(instance, attname, cell)
-        elif token in tokens:  # what another thread put here meanwhile was not asked for
-            setattr(instance, attname, Token.missing(token, field))
+        else:
+            left.append(instance)
+    if left:
+        _mark_missing(field, left, frozenset(tokens))
+
+
+def _mark_missing(field: TokenizedField, instances: Iterable[Model], tokens: Container[str]) -> None:
+    for instance in instances:
+        token = getattr(instance, field.attname)
+        if token in tokens:  # what another thread put here meanwhile was not asked for
+            setattr(instance, field.attname, Token.missing(token, field))
 
 
 def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
@@ -107,9 +117,10 @@ def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
     return vaults[vault].find_many(tokens)
 
 
-def _announce(vault: str, fields: Sequence[TokenizedField], tokens: Iterable[str], instances: Sequence[Model]) -> None:
-    names = tuple(field.name for field in fields)
-    detokenized.send(sender=type(instances[0]), fields=names, tokens=tuple(tokens), vault=vault)
+def _announce(vault: str, fields: Sequence[TokenizedField], tokens: Iterable[str], model: type[Model]) -> None:
+    if detokenized.has_listeners(model):
+        names = tuple(field.name for field in fields)
+        detokenized.send(sender=model, fields=names, tokens=tuple(dict.fromkeys(tokens)), vault=vault)
 
 
 def detokenize(instances: Iterable[Model], *lookups: str) -> None:
@@ -156,13 +167,14 @@ class PlaintextAttribute:
         self._together = list(together) or [field]
         self._attname = field.attname
         self._cell_of = attrgetter(field.attname)  # reads a deferred column from the database
+        self._loaded: type[Token] = field.text_token or Token
 
     def __get__(self, instance: Model | None, owner: type[Model] | None = None) -> Any:
         if instance is None:
             return self
         cell = self._cell_of(instance)
         # What nearly every call finds comes first.
-        if isinstance(cell, Token) and cell._value is not UNSET and not is_masking():
+        if type(cell) is self._loaded and cell._value is not UNSET and not is_masking():
             return cell._value
         return self._read(instance, cell)
 
@@ -292,8 +304,9 @@ def _unpickle(token: str, field: TokenizedField, peers: Peers[ReadToken]) -> Rea
 def _load_values(field: TokenizedField, tokens: Iterable[ReadToken]) -> None:
     # By identity: equal tokens of two rows are two cells.
     waiting = [token for token in {id(token): token for token in tokens}.values() if not token.is_loaded]
-    _fill_values(waiting, _find(field.vault, dict.fromkeys(map(str, waiting))))
-    detokenized.send(sender=field.model, fields=(field.name,), tokens=tuple(map(str, waiting)), vault=field.vault)
+    references = list(map(str, waiting))
+    _fill_values(waiting, _find(field.vault, references))
+    _announce(field.vault, [field], references, field.model)
 
 
 def _fill_values(tokens: Iterable[ReadToken], texts: Mapping[str, str]) -> None:

@@ -52,8 +52,9 @@ class Peers(Generic[T]):
             self.forget_dead()
 
     def forget_dead(self) -> None:
-        """Drop references: ``iterator()`` over a large table leaves mostly dead ones."""
-        self.references[:] = [each for each in self.references if each() is not None]
+        """Drop references: ``iterator()`` over a large table leaves mostly dead ones. A few tell whether it is one."""
+        if any(each() is None for each in self.references[::61]):
+            self.references[:] = [each for each in self.references if each() is not None]
         self.limit = max(4096, 2 * len(self.references))
 
     def __iter__(self) -> Iterator[T]:
@@ -69,7 +70,9 @@ class Peers(Generic[T]):
         return Peers, ()
 
 
-class _Latest(threading.local):
+class _Latest:
+    """The query that the last row came from: nearly always that of the next one, too. Threads may share it."""
+
     peers: Peers[Model] = Peers()
 
 
@@ -105,11 +108,13 @@ def _track_from_db(model: type[Model]) -> None:
     latest, reference = _latest, weakref.ref
 
     @wraps(from_db)
-    def tracked(cls: type[Model], db: str, field_names: Any, values: Any, **kwargs: Any) -> Model:
-        # Done for every row: nothing here that could be done once.
-        instance: Model = (
-            from_db(cls, db, field_names, values, **kwargs) if kwargs else from_db(cls, db, field_names, values)
-        )
+    def tracked(cls: type[Model], db: str, field_names: Any, values: Any, fetch_mode: Any = None) -> Model:
+        # Done for every row: nothing here that could be done once. Python would make a dictionary for **kwargs.
+        instance: Model
+        if fetch_mode is None:  # Django 5.2 and 6.0
+            instance = from_db(cls, db, field_names, values)
+        else:
+            instance = from_db(cls, db, field_names, values, fetch_mode=fetch_mode)
         peers = latest.peers
         if peers.key is not field_names:
             peers = _peers_for(field_names)
@@ -120,7 +125,7 @@ def _track_from_db(model: type[Model]) -> None:
             peers.forget_dead()
         return instance
 
-    model.from_db = classmethod(tracked)  # type: ignore[assignment, method-assign, arg-type]
+    model.from_db = classmethod(tracked)  # type: ignore[assignment, method-assign]
 
 
 def _track_unpickled(model: type[Model]) -> None:

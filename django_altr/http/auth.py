@@ -40,6 +40,8 @@ class HmacAuth(AuthBase):
 
     def for_resource(self, resource: str) -> HmacAuth:
         """Return credentials that sign the RESOURCE: the token of a GET, empty for everything else."""
+        if resource == self._resource:
+            return self
         bound = copy.copy(self)
         bound._resource = resource
         return bound
