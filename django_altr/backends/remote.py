@@ -214,8 +214,8 @@ class RemoteBackend(BaseBackend):
         if inside is not None:
             values = Redacted(pick(values.reveal(), inside))
         texts, problem = parse_batch(values, count, answer.flag(OVERFLOW))
-        # JSON can spell lone surrogates.
-        if problem is None and rb"\u" in answer.body.reveal() and not is_encodable(texts):
+        # JSON can spell lone surrogates, with a backslash.
+        if problem is None and b"\\" in answer.body.reveal() and not is_encodable(texts):
             problem = "values that are no text"
         if problem is not None:
             raise self.invalid(call, problem)

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
+from operator import call
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model
@@ -58,7 +59,7 @@ class Peers(Generic[T]):
         self.limit = max(4096, 2 * len(self.references))
 
     def __iter__(self) -> Iterator[T]:
-        return iter([member for reference in list(self.references) if (member := reference()) is not None])
+        return iter([member for member in map(call, list(self.references)) if member is not None])
 
     def __copy__(self) -> Peers[T]:
         return self

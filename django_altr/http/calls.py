@@ -46,9 +46,10 @@ class Answer:
         return f"<Answer {self.status}>"
 
     def json(self) -> Redacted[object]:
-        """Return the parsed body, or the wrapper of ``None`` where it is no JSON."""
+        """Return the parsed body, or the wrapper of ``None`` where it is no JSON in UTF-8 (RFC 8259)."""
         try:
-            return Redacted(json.loads(self.body.reveal()))
+            # Given bytes, it would guess other encodings, and let lone surrogates pass.
+            return Redacted(json.loads(self.body.reveal().decode("utf-8-sig")))
         except (ValueError, RecursionError):
             # The error holds the document: it ends here.
             return Redacted(None)

@@ -29,6 +29,8 @@ from .location import is_loopback, is_plain_http
 
 __all__ = ["BundleError", "VaultSession", "new_session"]
 
+#: Bytes of an answer that are received at once: about as many as that of a batch has.
+ANSWER = 65536
 #: Bytes handed to a TLS socket at once: one record, so that each has its own timeout. (A plain socket has one timeout
 #: for whatever it is given.)
 PIECE = 16384
@@ -61,13 +63,15 @@ class _BoundedReader(io.RawIOBase):
 class _BoundedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, current_flight().deadline))
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, current_flight().deadline), ANSWER)
 
 
 class _BoundedConnection(HTTPConnection):
     """Connect, send and receive before the deadline of the exchange."""
 
     response_class = _BoundedResponse
+    #: urllib3's looks for a mark that no header has here.
+    putheader = http.client.HTTPConnection.putheader
     #: Head and body of a request on their way into one ``sendall``: one packet less, one system call less.
     _pieces: list[bytes] | None = None
 
@@ -209,7 +213,7 @@ def new_session(location: str, *, ca_bundle: str | None, pool_maxsize: int) -> V
     session.trust_env = False
     session.headers = requests.structures.CaseInsensitiveDict(
         # No compression: an answer is as large as it says.
-        {"User-Agent": "django-altr", "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
+        {"User-Agent": "django-altr", "Accept-Encoding": "identity"}
     )
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.adapters.clear()

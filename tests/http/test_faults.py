@@ -150,6 +150,9 @@ def test_a_wrong_answer_gives_no_value(backend: BaseBackend, sandbox: Sandbox, c
         '"Canary Ä-4711"',
         "[" * 100_000,
         b"\xff\xfe",
+        b'{"0": "\xed\xa0\x80"}',  # a lone surrogate as such, ...
+        b'{"0": "\\ud800"}',  # ... and as JSON can spell it
+        '{"0": "Canary Ä-4711"}'.encode("utf-16"),
     ],
 )
 def test_a_hostile_answer_gives_no_value(backend: BaseBackend, sandbox: Sandbox, body: str | bytes) -> None:
