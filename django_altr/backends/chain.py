@@ -53,22 +53,26 @@ class ChainBackend(RemoteBackend):
     def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
         if deterministic:
             return self._tokenize_equal(texts)
-        single = [position for position, label in enumerate(labels) if label is not None]
-        if longest(texts) * MAX_UTF8 > MAX_BATCH_VALUE_BYTES:
-            large = (at for at in range(len(texts)) if len(texts.reveal()[at].encode()) > MAX_BATCH_VALUE_BYTES)
-            single = sorted({*single, *large})
-        batched = sorted(set(range(len(texts))).difference(single))
+        single = self._single(texts, labels)
+        batched = sorted(set(range(len(texts))).difference(single)) if single else None
         jobs: list[Job[Tokens]] = []
         jobs += [partial(self._post_batch, batch, False) for batch in self.pack(texts, batched)]
         jobs += [partial(self._put_data, at, Redacted(texts.reveal()[at]), labels[at]) for at in single]
-        tokens = self.store(jobs)
-        return [tokens[position] for position in range(len(texts))]
+        return self.store(jobs)
+
+    def _single(self, texts: Redacted[list[str]], labels: list[str | None]) -> list[int]:
+        """Return the positions of the values that no batch can take: those with metadata, and large ones."""
+        labelled = set(labels) != {None}
+        single = {position for position, label in enumerate(labels) if label is not None} if labelled else set()
+        if longest(texts) * MAX_UTF8 > MAX_BATCH_VALUE_BYTES:
+            single.update(at for at in range(len(texts)) if len(texts.reveal()[at].encode()) > MAX_BATCH_VALUE_BYTES)
+        return sorted(single)
 
     def _tokenize_equal(self, texts: Redacted[list[str]]) -> list[str]:
         """Ask for deterministic tokens: each distinct text once."""
         distinct = Redacted(list(dict.fromkeys(texts.reveal())))
         tokens = self.store([partial(self._post_batch, batch, True) for batch in self.pack(distinct)])
-        by_text = Redacted(dict(zip(distinct.reveal(), (tokens[i] for i in range(len(distinct))), strict=True)))
+        by_text = Redacted(dict(zip(distinct.reveal(), tokens, strict=True)))
         return [by_text.reveal()[text] for text in texts.reveal()]
 
     def metadata(self, token: str) -> str | None:
@@ -109,7 +113,7 @@ class ChainBackend(RemoteBackend):
             halves = [partial(self._post_batch, half, deterministic) for half in self.halves(batch)]
             return Step({}, halves, again=True)
         answered = self.read_batch(answer, "PostBatch", len(batch))
-        if None not in answered.reveal():
+        if not (answer.flag(OVERFLOW) and None in answered.reveal()):
             tokens = self.read_tokens(answered, "PostBatch", batch.texts)
             return Step(dict(zip(batch.positions, tokens, strict=True)))
         if deterministic:

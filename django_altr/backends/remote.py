@@ -136,15 +136,15 @@ class RemoteBackend(BaseBackend):
             logger.warning("The vault %r answers again.", self.alias)
         vault_state_changed.send_robust(sender=type(self), vault=self.alias, state=state)
 
-    def store(self, jobs: Iterable[Job[dict[int, str]]]) -> dict[int, str]:
-        """Do the writes; return position -> reference token. An error knows the tokens that were made before it."""
+    def store(self, jobs: Iterable[Job[dict[int, str]]]) -> list[str]:
+        """Do the writes; return the reference tokens by position. An error knows those that were made before it."""
         tokens: dict[int, str] = {}
         try:
             self._workers.run(jobs, tokens.update)
         except AltrError as error:
             error.stored_tokens = tuple(tokens.values())
             raise
-        return tokens
+        return list(map(tokens.__getitem__, range(len(tokens))))
 
     def find_many(self, tokens: Iterable[str]) -> dict[str, str]:
         self.check_detokenization_allowed()

@@ -38,8 +38,7 @@ class TokenizationBackend(RemoteBackend):
         return BasicAuth(params["KEY"], params["SECRET"])
 
     def put_many(self, texts: Redacted[list[str]], labels: list[str | None], deterministic: bool) -> list[str]:
-        tokens = self.store([partial(self._tokenize, batch, deterministic) for batch in self.pack(texts)])
-        return [tokens[position] for position in range(len(texts))]
+        return self.store([partial(self._tokenize, batch, deterministic) for batch in self.pack(texts)])
 
     def delete_many(self, tokens: Iterable[str]) -> None:
         jobs = [partial(self._delete, batch) for batch in self.token_batches(self.plausible(tokens))]

@@ -13,10 +13,11 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Expression, Model
+from django.db.models import Model
+from django.db.models.expressions import BaseExpression
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.sql import InsertQuery, UpdateQuery
 
@@ -198,8 +199,11 @@ def is_unloaded(cell: Any) -> bool:
     return isinstance(cell, str) and cell != "" and not is_erased(cell)
 
 
-class Pending(Expression):
-    """A plaintext on its way to the vault; as a parameter of a statement it becomes its reference token."""
+class Pending(BaseExpression):
+    """A plaintext on its way to the vault; as a parameter of a statement it becomes its reference token.
+
+    Not an ``Expression``: that one would keep its arguments, in sight, for migrations.
+    """
 
     #: A slot: ``vars()`` does not show it.
     __slots__ = ("_plaintext",)
@@ -214,10 +218,6 @@ class Pending(Expression):
     contains_over_clause = False
     contains_column_references = False
     contains_subquery = False
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        # Django's would keep the arguments, in sight, for migrations.
-        return object.__new__(cls)
 
     def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
         # One for each value that is written: what is the same for all of them stays with the class.
@@ -240,23 +240,25 @@ class Pending(Expression):
         return self._plaintext
 
     def text(self) -> str:
-        return encode(self.field.base_field, self._plaintext)
+        return encode(self.output_field.base_field, self._plaintext)  # type: ignore[attr-defined]
 
     def settle(self, token: str, text: str) -> None:
         """Take the reference token that the text got, and let the instance have it."""
         field: Any = self.output_field
-        if field.text_token is None or self._plaintext is not text:
-            self.cell = Token(token, field, text, self._plaintext)
+        make = field.text_token
+        if make is None or self._plaintext is not text:
+            cell = Token(token, field, text, self._plaintext)
         else:
-            self.cell = cell = field.text_token(token)
+            cell = make(token)
             cell._text = text
-        self.give_way()
+        self.give_way(cell)
 
-    def give_way(self) -> None:
-        """Let the instance have the cell that takes this one's place."""
+    def give_way(self, cell: Token | str) -> None:
+        """Let the cell take this one's place, also in the instance."""
+        self.cell = cell
         attname, instance = self.output_field.attname, self.instance
-        if instance is not None and cell_of(instance, attname) is self:
-            setattr(instance, attname, self.cell)
+        if instance is not None and getattr(instance, attname) is self:
+            setattr(instance, attname, cell)
 
     # As an expression
 

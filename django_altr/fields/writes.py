@@ -8,7 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
-from itertools import repeat
+from itertools import compress, repeat
+from operator import not_
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,12 @@ def tokenized_fields(model: type[Model], names: Collection[str] | None = None) -
     return [field for field in fields if field.name in names or field.attname in names]
 
 
+_NEVER_ASKED: tuple[None, list[TokenizedField]] = None, []
+
+
 def _all_tokenized_fields(options: Any) -> list[TokenizedField]:
     # Asked for every instance that is saved. Django makes a new list of columns when a field is added.
-    columns, fields = getattr(options, "_altr_tokenized", (None, []))
+    columns, fields = getattr(options, "_altr_tokenized", _NEVER_ASKED)
     if columns is not options.concrete_fields:
         from . import TokenizedField
 
@@ -103,13 +107,15 @@ def _calls_for(pendings: Iterable[Pending]) -> list[_Call]:
     field = None
     for pending in pendings:
         if pending.cell is not None:
-            pending.give_way()
+            pending.give_way(pending.cell)
             continue
         if pending.output_field is not field:
             field = pending.field
             key = field.vault_key
             call = together[key] = together.get(key) or _Call(*key)
         call.add(pending)
+    for call in together.values():
+        call.leave_out_empty()
     return [call for call in together.values() if call.pendings]
 
 
@@ -122,14 +128,20 @@ class _Call:
         self.with_metadata = with_metadata
         self.pendings: deque[Pending] = deque()
         self.texts: Redacted[list[str]] = Redacted([])
+        self._add_text = self.texts.reveal().append
 
     def add(self, pending: Pending) -> None:
-        self.texts.reveal().append(pending.text())
-        if self.texts.reveal()[-1]:
-            self.pendings.append(pending)
-        else:  # nothing to protect
-            pending.cell = self.texts.reveal().pop()
-            pending.give_way()
+        self._add_text(pending.text())
+        self.pendings.append(pending)
+
+    def leave_out_empty(self) -> None:
+        """Settle the empty texts: there is nothing to protect."""
+        if all(self.texts.reveal()):
+            return
+        texts, self.texts = self.texts, Redacted(list(filter(None, self.texts.reveal())))
+        pendings, self.pendings = self.pendings, deque(compress(self.pendings, texts.reveal()))
+        for pending in compress(pendings, map(not_, texts.reveal())):
+            pending.give_way("")
 
     def run(self) -> Exception | None:
         try:
@@ -209,7 +221,7 @@ def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending 
     """Bring the field's cell into the form in which it can be saved; return it if it is still pending."""
     if field.is_automatic:
         field.set_automatic_value(instance, add)
-    cell = cell_of(instance, field.attname)
+    cell = getattr(instance, field.attname)
     if not isinstance(cell, Pending):
         if not (isinstance(cell, str) and cell):
             return None
@@ -257,13 +269,9 @@ class _Bulk:
         #: before its first statement, and its values must not be written with those of the next.
         self.caller: FrameType | None = caller
         self.pendings: deque[Pending] = deque()
-        self._flush = self.tokenize
+        self.flush = self._tokenize
 
-    def add(self, pending: Pending) -> None:
-        pending.flush = self._flush
-        self.pendings.append(pending)
-
-    def tokenize(self) -> None:
+    def _tokenize(self) -> None:
         _current.bulk = self.caller = None
         for pending in self.pendings:
             pending.flush = None
@@ -301,10 +309,14 @@ def tokenize_bulk_writes(model: type[Model]) -> None:
 
 
 def _collect(instance: Model, fields: Collection[Any] | None, add: bool, caller: FrameType) -> None:
-    names = None if fields is None else {field.name for field in fields}
-    for field in tokenized_fields(type(instance), names):
-        if (pending := _pending_cell(instance, field, add)) is not None:
+    # Done for every object: nothing here that could be done once.
+    for field in _all_tokenized_fields(instance._meta):
+        if fields is not None and field not in fields:
+            continue
+        pending = _pending_cell(instance, field, add)
+        if pending is not None:
             bulk = _current.bulk
             if bulk is None or bulk.caller is not caller:
                 bulk = _current.bulk = _Bulk(caller)
-            bulk.add(pending)
+            pending.flush = bulk.flush
+            bulk.pendings.append(pending)
