@@ -72,11 +72,11 @@ def longest(texts: Redacted[Collection[str]]) -> int:
 
 def is_encodable(texts: Redacted[Collection[str | None]]) -> bool:
     """Tell whether UTF-8 can encode all texts: it cannot encode lone surrogates."""
+    joined = Redacted("".join(filter(None, texts.reveal())))
     try:
-        "".join(filter(None, texts.reveal())).encode()
+        return joined.reveal().isascii() or bool(joined.reveal().encode())
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def are_usual_tokens(texts: Redacted[Collection[Any]], most: int) -> bool:

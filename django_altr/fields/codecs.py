@@ -94,7 +94,8 @@ def _shows(shown: Any, plaintext: Redacted[Any]) -> bool:
 
 
 def _checked(text: str) -> str:
-    text.encode()  # a lone surrogate is no text
+    if not text.isascii():
+        text.encode()  # a lone surrogate is no text
     return text
 
 
