@@ -96,7 +96,7 @@ def read_one(suite: Suite) -> None:
     }
     for name, field, python in suite.environments.peers():
         variants[name] = Variant("peers.Read", {"rows": suite.rows, "fields": 1, "field": field}, python)
-    samples = suite.compare("read 1 field", variants)
+    samples = suite.compare("read 1 field", variants, rounds=suite.rounds * 3)
     work = f"CPU of reading {suite.rows:,} x 1"
     suite.report.add(ratio(f"{work}: ours / plain", samples["ours"], samples["plain"], "cpu"))
     for name in variants.keys() - {"plain", "ours"}:
@@ -157,7 +157,7 @@ def save(suite: Suite) -> None:
 def bulk_create(suite: Suite) -> None:
     """Many new rows with one field, by PutData and by PostBatch."""
     count = suite.rows
-    rounds = 1 if suite.quick else 3
+    rounds = 1 if suite.quick else 5
     single = Expected({PUT: count}, connections=64)
     variants = {
         "floor": suite.wire("PlainBulkCreate", workers=64),
@@ -173,7 +173,7 @@ def bulk_create(suite: Suite) -> None:
         "floor": suite.wire("PlainBulkCreateByBatch", workers=16),
         "ours": suite.ours("BulkCreateByBatch", batched, fields=1, rows=0, count=count, workers=16),
     }
-    samples = suite.compare("bulk_create by PostBatch", variants, 20)
+    samples = suite.compare("bulk_create by PostBatch", variants, 20, suite.rounds * 3)
     suite.report.add(
         ratio(f"{work}, PostBatch, 16 workers / bare threads", samples["ours"], samples["floor"], target=1.3)
     )
