@@ -167,7 +167,8 @@ class PlaintextAttribute:
         self._together = list(together) or [field]
         self._attname = field.attname
         self._cell_of = attrgetter(field.attname)  # reads a deferred column from the database
-        self._loaded: type[Token] = field.text_token or Token
+        #: The type of nearly every loaded cell. Told by the first read: the base field's type is complete by then.
+        self._loaded: type[Token] | None = None
 
     def __get__(self, instance: Model | None, owner: type[Model] | None = None) -> Any:
         if instance is None:
@@ -179,6 +180,7 @@ class PlaintextAttribute:
         return self._read(instance, cell)
 
     def _read(self, instance: Model, cell: Any) -> Any:
+        self._loaded = self.field.text_token or Token
         if cell and is_masking():
             return MASK
         if is_unloaded(cell):

@@ -134,8 +134,8 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         self.base_field = copy.copy(self.base_field)  # of this model: a child of an abstract one has its own
         super().contribute_to_class(cls, name, private_only)
         self.base_field.model = cls
-        self.__dict__.pop("text_token", None)  # a copy's is that of the original
         setattr(cls, self.name, PlaintextAttribute(self))
+        self.__dict__.pop("text_token", None)  # a copy's is that of the original
         mask_repr(cls)
         if self.choices is not None and not displays_itself:
             setattr(cls, f"get_{name}_display", partialmethod(_display, field=self))
