@@ -240,7 +240,7 @@ class Pending(BaseExpression):
         return self._plaintext
 
     def text(self) -> str:
-        return encode(self.output_field.base_field, self._plaintext)  # type: ignore[attr-defined]
+        return encode(self.field.base_field, self._plaintext)
 
     def settle(self, token: str, text: str) -> None:
         """Take the reference token that the text got, and let the instance have it."""

@@ -192,10 +192,9 @@ class PlaintextAttribute:
         return self._value(cell)
 
     def __set__(self, instance: Model, value: Any) -> None:
-        state = instance._state
-        state.altr_assigned = True  # type: ignore[attr-defined]
         # Only looks at the cell: assigning to a deferred or unloaded field must read nothing.
-        cell = getattr(instance, self._attname) if state.adding else cell_of(instance, self._attname)
+        instance._state.altr_assigned = True  # type: ignore[attr-defined]
+        cell = cell_of(instance, self._attname)
         if type(value) is str and value and not cell:  # a text for a new instance
             cell = Pending(self.field, value, instance)
         else:

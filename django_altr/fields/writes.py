@@ -128,10 +128,9 @@ class _Call:
         self.with_metadata = with_metadata
         self.pendings: deque[Pending] = deque()
         self.texts: Redacted[list[str]] = Redacted([])
-        self._add_text = self.texts.reveal().append
 
     def add(self, pending: Pending) -> None:
-        self._add_text(pending.text())
+        self.texts.reveal().append(pending.text())
         self.pendings.append(pending)
 
     def leave_out_empty(self) -> None:

@@ -8,7 +8,7 @@ import pickle
 import pytest
 from django.core.exceptions import FieldError, ValidationError
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Case, F, OuterRef, Subquery, Value, When
+from django.db.models import Case, F, Model, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce, Lower
 
 from django_altr import vaults
@@ -100,6 +100,17 @@ def test_assigning_reads_nothing(vault, person):
     assert vault.reads == []
     assert vault.writes == [1]
     assert stored(person).name == "Grace"
+
+
+def test_assigning_to_a_deferred_field_in_init_reads_nothing(vault, person, monkeypatch, django_assert_num_queries):
+    def init(self, *args, **kwargs):
+        Model.__init__(self, *args, **kwargs)
+        self.name = "from init"
+
+    monkeypatch.setattr(Person, "__init__", init)
+    with django_assert_num_queries(1):
+        assert [loaded.name for loaded in Person.objects.defer("name")] == ["from init"]
+    assert vault.reads == []
 
 
 def test_assigning_to_a_deferred_field_reads_nothing(vault, person, django_assert_num_queries):
