@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin.utils import flatten_fieldsets
 from django.db import models
 
-from ..fields.cells import Token
+from ..fields.cells import ValueToken
 from ..fields.writes import tokenized_fields
 from ..forms import MaskedField
 from ..masks import MASK
@@ -64,4 +64,4 @@ def _replace(owner: Any, model: type[models.Model], readonly: Iterable[Any], pag
 def _mask_cells(obj: models.Model) -> None:
     for field in tokenized_fields(type(obj)):
         if cell := getattr(obj, field.attname):
-            obj.__dict__[field.attname] = Token(str(cell), field, "", MASK)
+            obj.__dict__[field.attname] = ValueToken(str(cell), field, "", MASK)

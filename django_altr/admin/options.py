@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import TokenizedField
-from ..fields.cells import Token
+from ..fields.cells import ValueToken
 from ..fields.writes import tokenized_fields
 from ..forms import MaskedField
 from ..masks import MASK
@@ -135,4 +135,4 @@ def _mask_cells(objects: Any, field: TokenizedField) -> None:
     """Give the objects' field the mask as its value: the admin reads the value of an editable column too."""
     for obj in objects:
         if cell := getattr(obj, field.attname):
-            obj.__dict__[field.attname] = Token(str(cell), field, "", MASK)
+            obj.__dict__[field.attname] = ValueToken(str(cell), field, "", MASK)

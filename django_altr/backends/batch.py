@@ -6,17 +6,18 @@ all values of a batch at once: a loop in Python takes longer than the exchange i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from operator import add, eq
-from typing import Any
+from typing import Any, TypeVar
 
 from django_altr.redact import Redacted
 
 __all__ = [
     "MAX_UTF8",
     "Batch",
+    "Sliceable",
     "are_usual_tokens",
     "batch_body",
     "characters",
@@ -25,6 +26,7 @@ __all__ = [
     "known_texts",
     "longest",
     "parse_batch",
+    "parts",
 ]
 
 #: Most values that a batch of any vault can have.
@@ -46,6 +48,10 @@ TEXTS_AND_NULLS = frozenset({str, type(None)})
 NOTHING: Redacted[list[Any]] = Redacted([])
 
 
+#: What can be divided.
+Sliceable = TypeVar("Sliceable", "Batch", list[str])
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Texts that travel together, and their positions among all of the operation. Slices are batches, too."""
@@ -58,6 +64,11 @@ class Batch:
 
     def __getitem__(self, part: slice) -> Batch:
         return Batch(self.positions[part], Redacted(self.texts.reveal()[part]))
+
+
+def parts(whole: Sliceable, size: int) -> Iterator[Sliceable]:
+    """Divide the whole into parts of some size; the last one may be smaller."""
+    return (whole[start : start + size] for start in range(0, len(whole), size))
 
 
 def characters(texts: Redacted[Collection[str]]) -> int:

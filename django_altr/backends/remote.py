@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django_altr.conf import Problem
 from django_altr.exceptions import AltrError, BatchTooLarge, InvalidResponse
@@ -31,12 +31,14 @@ from .base import BaseBackend
 from .batch import (
     FRAMING,
     Batch,
+    Sliceable,
     are_usual_tokens,
     batch_body,
     characters,
     encoded_size,
     is_encodable,
     parse_batch,
+    parts,
 )
 
 __all__ = ["NO_TEXTS", "OVERFLOW", "TOO_LARGE", "RemoteBackend", "Texts", "pick"]
@@ -44,8 +46,6 @@ __all__ = ["NO_TEXTS", "OVERFLOW", "TOO_LARGE", "RemoteBackend", "Texts", "pick"
 #: What a read gives: reference tokens and their texts, ``None`` where another request is to bring the text.
 Texts = Redacted[Iterable[tuple[str, str | None]]]
 NO_TEXTS: Texts = Redacted(())
-#: What ``halves`` splits.
-Sliced = TypeVar("Sliced", Batch, list[str])
 
 logger = logging.getLogger("django_altr")
 
@@ -55,6 +55,8 @@ OVERFLOW = "X-Overflow-Data"
 TOO_LARGE = frozenset({413, 509})
 #: Characters of the longest text that is sent as a reference token.
 MAX_TOKEN_LENGTH = 1024
+#: Tokens that are looked at together: as many as the processor has at hand.
+AT_ONCE = 1024
 #: Every option that is one of the HTTP client.
 CLIENT_OPTIONS = frozenset(Options.__dataclass_fields__)
 
@@ -166,7 +168,7 @@ class RemoteBackend(BaseBackend):
             waiting = Batch(range(len(texts)), texts)
         else:
             waiting = Batch(positions, Redacted([texts.reveal()[position] for position in positions]))
-        full = [waiting[start : start + self.max_values] for start in range(0, len(waiting), self.max_values)]
+        full = list(parts(waiting, self.max_values))
         return iter(full) if all(map(self._is_small, full)) else self._pack_by_size(waiting)
 
     def _is_small(self, batch: Batch) -> bool:
@@ -190,7 +192,7 @@ class RemoteBackend(BaseBackend):
         """Divide tokens into batches within the vault's limits."""
         return [batch.texts.reveal() for batch in self.pack(Redacted(list(tokens)))]
 
-    def halves(self, batch: Sliced) -> list[Sliced]:
+    def halves(self, batch: Sliceable) -> list[Sliceable]:
         """Split a batch that the vault calls too large."""
         if len(batch) == 1:
             raise BatchTooLarge(f"The vault {self.alias!r} refuses a batch of a single value as too large.")
@@ -200,7 +202,7 @@ class RemoteBackend(BaseBackend):
     def plausible(self, tokens: Iterable[str]) -> dict[str, Any]:
         """Return, as keys, what may be sent as a reference token; the rest is unknown without asking."""
         texts = dict.fromkeys(tokens)
-        if are_usual_tokens(Redacted(list(texts)), MAX_TOKEN_LENGTH):
+        if all(are_usual_tokens(Redacted(part), MAX_TOKEN_LENGTH) for part in parts(list(texts), AT_ONCE)):
             return texts
         return dict.fromkeys(filter(_is_plausible, map(str.__str__, texts)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from django.utils.asyncio import async_unsafe
 from ..markers import ERASED, is_erased
 from ..masks import MASK, is_masking
 from ..signals import detokenized
-from .cells import UNSET, Pending, Token, cell_of, cells_of, is_unloaded
+from .cells import UNSET, Pending, Token, ValueToken, cell_of, cells_of, is_unloaded
 from .rows import Peers, peers_of
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def _load_from(vault: str, fields: Sequence[TokenizedField], instances: Sequence
     owners = {field: _unloaded(cells_of(instances, field.attname), instances, tokens) for field in fields}
     if not tokens:
         return
-    texts = _find(vault, tokens)
+    asked, found = iter(tokens), iter(_in_order(_find(vault, tokens), tokens))
     for field in fields:
-        _fill(field, owners[field], tokens, texts)
-    del texts
+        _fill(field, owners[field], asked, found)
+    del found
     _announce(vault, fields, tokens, type(instances[0]))
 
 
@@ -87,28 +87,26 @@ def _are_unloaded(cells: list[Any]) -> bool:
     return set(map(type, cells)) == {str} and all(cells) and ERASED[-1] not in "".join(cells)
 
 
-def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Iterable[str], texts: Mapping[str, str]) -> None:
+def _in_order(texts: Mapping[str, str], tokens: list[str]) -> Iterable[str | None]:
+    """Return the texts of the tokens, ``None`` for those that are not known."""
+    if list(texts) == tokens:  # the same strings: nothing has to be looked up
+        return texts.values()
+    return map(texts.get, tokens)
+
+
+def _fill(field: TokenizedField, owners: Iterable[Model], tokens: Iterator[str], texts: Iterator[str | None]) -> None:
+    """Let each instance have its token with the text. What comes after the last one stays in the iterators."""
     attname = field.attname
-    make: Callable[[str], Token] = field.text_token or partial(Token, field=field)
-    left = []
-    for instance in owners:
-        token = getattr(instance, attname)
-        text = texts.get(token)
-        if text is not None:
+    make: Callable[[str], Token] = field.text_token or partial(ValueToken, field=field)
+    for instance, token, text in zip(owners, tokens, texts, strict=False):
+        if getattr(instance, attname) != token:  # what another thread put here meanwhile was not asked for
+            continue
+        if text is None:
+            cell: Token = ValueToken.missing(token, field)
+        else:
             cell = make(token)
             cell._text = text
-            setattr(instance, attname, cell)
-        else:
-            left.append(instance)
-    if left:
-        _mark_missing(field, left, frozenset(tokens))
-
-
-def _mark_missing(field: TokenizedField, instances: Iterable[Model], tokens: Container[str]) -> None:
-    for instance in instances:
-        token = getattr(instance, field.attname)
-        if token in tokens:  # what another thread put here meanwhile was not asked for
-            setattr(instance, field.attname, Token.missing(token, field))
+        setattr(instance, attname, cell)
 
 
 def _find(vault: str, tokens: Iterable[str]) -> dict[str, str]:
@@ -175,12 +173,14 @@ class PlaintextAttribute:
             return self
         cell = self._cell_of(instance)
         # What nearly every call finds comes first.
-        if type(cell) is self._loaded and cell._value is not UNSET and not is_masking():
-            return cell._value
+        if type(cell) is self._loaded and not is_masking():
+            value = cell._value
+            if value is not UNSET:
+                return value
         return self._read(instance, cell)
 
     def _read(self, instance: Model, cell: Any) -> Any:
-        self._loaded = self.field.text_token or Token
+        self._loaded = self.field.text_token or ValueToken
         if cell and is_masking():
             return MASK
         if is_unloaded(cell):
@@ -278,7 +278,7 @@ class PlaintextAttribute:
 # Values of queries that make no instances
 
 
-class ReadToken(Token):
+class ReadToken(ValueToken):
     """A reference token out of ``values()`` or an annotation: call it for the plaintext of it and its peers."""
 
     __slots__ = ("__weakref__", "_peers")

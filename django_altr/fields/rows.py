@@ -74,7 +74,14 @@ class Peers(Generic[T]):
 class _Latest:
     """The query that the last row came from: nearly always that of the next one, too. Threads may share it."""
 
-    peers: Peers[Model] = Peers()
+    #: Its ``field_names``, its rows, and the references to them: one look for each row.
+    query: tuple[object, Peers[Model], list[weakref.ref[Model]]]
+
+    def __init__(self) -> None:
+        self.remember(Peers())
+
+    def remember(self, peers: Peers[Model]) -> None:
+        self.query = peers.key, peers, peers.references
 
 
 _latest = _Latest()
@@ -86,7 +93,7 @@ def _peers_for(field_names: object) -> Peers[Model]:
     if peers is None or peers.key is not field_names:
         # The peers keep the list alive: while they are known, no other list can have its id.
         peers = _by_key[id(field_names)] = Peers(field_names)
-    _latest.peers = peers
+    _latest.remember(peers)
     return peers
 
 
@@ -116,11 +123,11 @@ def _track_from_db(model: type[Model]) -> None:
             instance = from_db(cls, db, field_names, values)
         else:
             instance = from_db(cls, db, field_names, values, fetch_mode=fetch_mode)
-        peers = latest.peers
-        if peers.key is not field_names:
+        key, peers, references = latest.query
+        if key is not field_names:
             peers = _peers_for(field_names)
+            references = peers.references
         instance._state.altr_peers = peers  # type: ignore[attr-defined]
-        references = peers.references
         references.append(reference(instance))
         if len(references) > peers.limit:
             peers.forget_dead()

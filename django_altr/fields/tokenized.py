@@ -19,7 +19,7 @@ from ..lifecycle.watch import is_watched, note_replaced
 from ..markers import is_erased
 from ..masks import mask_repr
 from ..redact import Redacted
-from .cells import BoundToken, CellAttribute, Pending, Token, cell_of, is_unloaded, text_token_type
+from .cells import BoundToken, CellAttribute, Pending, Token, ValueToken, cell_of, is_unloaded, text_token_type
 from .codecs import clean, decode, is_text
 from .lookups import PlaintextExact, PlaintextIn, TokenTransform, check_stores_tokens, refuse_lookup
 from .reads import PlaintextAttribute, TokenCol, load, token_reader
@@ -203,7 +203,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         return self.erased is not models.NOT_PROVIDED and bool(value == self.erased)
 
     def get_default(self) -> Any:
-        default = super().get_default()
+        default = self._get_default()  # as Django's does: this is called for every new instance
         return Pending(self, default) if default is not None and default != "" else default
 
     @cached_property
@@ -343,7 +343,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             cell = getattr(model_instance, self.attname)
         if isinstance(cell, Token) or not isinstance(cell, str) or not cell:
             return cell
-        return Token(cell, self)
+        return ValueToken(cell, self)
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if isinstance(value, Token):

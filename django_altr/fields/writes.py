@@ -19,7 +19,7 @@ from django.db.models.signals import pre_save
 from ..exceptions import InvalidResponse
 from ..lifecycle.journal import MADE, journal_of
 from ..redact import Redacted
-from .cells import Pending, Token, cell_of
+from .cells import Pending, Token, ValueToken, cell_of
 from .rows import peers_of
 
 if TYPE_CHECKING:
@@ -149,8 +149,10 @@ class _Call:
             self._record(getattr(error, "stored_tokens", ()))
             return error
         self._record(tokens)
-        for _ in map(Pending.settle, _letting_go(self.pendings), tokens, self.texts.reveal()):
-            pass
+        pendings = self.pendings
+        for token, text in zip(tokens, self.texts.reveal(), strict=True):
+            # Kept by nobody then: many objects that live together keep the garbage collector busy.
+            pendings.popleft().settle(token, text)
         return None
 
     def _record(self, tokens: Sequence[str]) -> None:
@@ -213,7 +215,7 @@ def trusted_token(instance: Model, field: TokenizedField, cell: str) -> Token:
             f"{field}: {field.attname} was given something that is no reference token. Assign plaintext to "
             f"{field.name!r}, as a keyword: {type(instance).__name__}({field.name}=...)."
         )
-    return Token(cell, field)
+    return ValueToken(cell, field)
 
 
 def _pending_cell(instance: Model, field: TokenizedField, add: bool) -> Pending | None:
@@ -253,7 +255,7 @@ def _take_as_tokens(instance: Model, fields: Iterable[TokenizedField]) -> None:
         if isinstance(cell, Pending) and cell.cell is None:
             cell = cell.value
         if isinstance(cell, str) and cell:
-            cell = Token(cell, field)
+            cell = ValueToken(cell, field)
         setattr(instance, field.attname, cell)
 
 

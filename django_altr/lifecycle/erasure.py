@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from ..exceptions import AltrError, NotSupported
-from ..fields.cells import Token
+from ..fields.cells import ValueToken
 from ..markers import ERASED, erased_marker, is_erased
 from .holders import Holder, held, holders
 from .journal import DELETED, batches, journal_of
@@ -153,7 +153,7 @@ def _delete(vault: str, tokens: set[str]) -> None:
 def _mark(holder: Holder) -> None:
     each = holder.field
     rows: QuerySet[Any] = QuerySet(each.model, using=holder.using)
-    marker = Token(erased_marker(holder.token), each)
+    marker = ValueToken(erased_marker(holder.token), each)
     with unwatched():
         rows.filter(pk=holder.pk, **{f"{each.name}__token": holder.token}).update(**{each.name: marker})
 

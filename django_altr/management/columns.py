@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, models, transaction
 
 from django_altr.fields import TokenizedField
-from django_altr.fields.cells import Token
+from django_altr.fields.cells import ValueToken
 from django_altr.markers import ERASED
 
 __all__ = ["ColumnCommand"]
@@ -105,7 +105,7 @@ class ColumnCommand(BaseCommand):
         try:
             with transaction.atomic(using=database):
                 unchanged = self._manager(field, database).filter(pk=pk, **{f"{field.name}__token": old})
-                replaced = unchanged.update(**{field.name: Token(text, field)})
+                replaced = unchanged.update(**{field.name: ValueToken(text, field)})
         except DatabaseError as error:
             self.stderr.write(f"{field} of {pk!r}: the database refused the new value ({type(error).__name__}).")
             return False

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Model
 from rest_framework.validators import UniqueTogetherValidator
 
-from django_altr.fields.cells import Token, is_unloaded
+from django_altr.fields.cells import ValueToken, is_unloaded
 from django_altr.fields.writes import tokenized_fields
 from django_altr.markers import is_erased
 
@@ -51,5 +51,5 @@ class _Row:
         for field in tokenized_fields(type(self._instance), {name}):
             cell = getattr(self._instance, field.attname)
             if is_unloaded(cell) or is_erased(cell):
-                return Token(cell, field)
+                return ValueToken(cell, field)
         return getattr(self._instance, name)

@@ -199,9 +199,9 @@ def test_never_deletes_a_token_that_came_back_after_it_was_listed(journal, monke
 
 
 def vaults_token(token):
-    from django_altr.fields.cells import Token
+    from django_altr.fields.cells import ValueToken
 
-    return Token(token, Person._meta.get_field("name"))
+    return ValueToken(token, Person._meta.get_field("name"))
 
 
 def test_what_a_lookup_wrote_is_an_orphan(journal):
