@@ -17,7 +17,7 @@ from django_altr.redact import Redacted
 
 from .base import TokenStatus, decode_metadata, encode_metadata
 from .batch import MAX_UTF8, Batch, batch_body, known_texts, longest
-from .remote import NO_TEXTS, OVERFLOW, TOO_LARGE, RemoteBackend, Texts, pick
+from .remote import NO_TEXTS, NO_TOKENS, OVERFLOW, TOO_LARGE, RemoteBackend, Texts, Tokens, pick
 
 __all__ = ["ChainBackend"]
 
@@ -27,9 +27,6 @@ JSON = {"Content-Type": "application/json"}
 MAX_BATCH_VALUE_BYTES = 3000
 #: What may stand in a URL's path: a slash or a dot segment from a tampered column could name another call.
 PATH_TOKEN = re.compile(r"[A-Za-z0-9._~+=:@-]{1,1024}")
-
-#: Position of a value -> its reference token.
-Tokens = dict[int, str]
 
 
 class ChainBackend(RemoteBackend):
@@ -111,11 +108,11 @@ class ChainBackend(RemoteBackend):
     def _read_tokens(self, answer: Answer, batch: Batch, deterministic: bool) -> Step[Tokens]:
         if answer.status in TOO_LARGE:
             halves = [partial(self._post_batch, half, deterministic) for half in self.halves(batch)]
-            return Step({}, halves, again=True)
+            return Step(NO_TOKENS, halves, again=True)
         answered = self.read_batch(answer, "PostBatch", len(batch))
         if not (answer.flag(OVERFLOW) and None in answered.reveal()):
             tokens = self.read_tokens(answered, "PostBatch", batch.texts)
-            return Step(dict(zip(batch.positions, tokens, strict=True)))
+            return Step(zip(batch.positions, tokens, strict=True))
         if deterministic:
             raise ValueTooLarge(f"The vault {self.alias!r} makes no deterministic token for a value of this size.")
         given = Redacted([token for token in answered.reveal() if token is not None])
@@ -126,7 +123,7 @@ class ChainBackend(RemoteBackend):
             for place, at in enumerate(batch.positions)
             if answered.reveal()[place] is None
         ]
-        return Step(dict(zip(stored, tokens, strict=True)), left_out)
+        return Step(zip(stored, tokens, strict=True), left_out)
 
     def _put_data(self, position: int, text: Redacted[str], label: str | None) -> Step[Tokens]:
         headers = {"Content-Type": "application/octet-stream"}
@@ -138,7 +135,7 @@ class ChainBackend(RemoteBackend):
         )
         given = Redacted([pick(answer.json().reveal(), "response", "data", "referenceToken")])
         [token] = self.read_tokens(given, "PutData", Redacted([text.reveal()]))
-        return Step({position: token})
+        return Step([(position, token)])
 
     # Reading
 

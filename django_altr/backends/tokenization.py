@@ -13,14 +13,11 @@ from django_altr.http import Answer, BasicAuth, Call, Job, Step
 from django_altr.redact import Redacted
 
 from .batch import Batch, batch_body, known_texts
-from .remote import NO_TEXTS, TOO_LARGE, RemoteBackend, Texts
+from .remote import NO_TEXTS, NO_TOKENS, TOO_LARGE, RemoteBackend, Texts, Tokens
 
 __all__ = ["TokenizationBackend"]
 
 JSON = {"Content-Type": "application/json"}
-
-#: Position of a value -> its reference token.
-Tokens = dict[int, str]
 
 
 class TokenizationBackend(RemoteBackend):
@@ -58,10 +55,10 @@ class TokenizationBackend(RemoteBackend):
     def _read_tokens(self, answer: Answer, batch: Batch, deterministic: bool) -> Step[Tokens]:
         if answer.status in TOO_LARGE:
             halves = [partial(self._tokenize, half, deterministic) for half in self.halves(batch)]
-            return Step({}, halves, again=True)
+            return Step(NO_TOKENS, halves, again=True)
         answered = self.read_batch(answer, "tokenize", len(batch), inside="data")
         tokens = self.read_tokens(answered, "tokenize", batch.texts)
-        return Step(dict(zip(batch.positions, tokens, strict=True)))
+        return Step(zip(batch.positions, tokens, strict=True))
 
     def get_batch(self, tokens: list[str]) -> Job[Texts]:
         answer = self._send("detokenize", "/batch", "detokenize", tokens, accepts=TOO_LARGE | {400})

@@ -214,6 +214,7 @@ class Pending(BaseExpression):
 
     #: A slot: ``vars()`` does not show it.
     __slots__ = ("_plaintext",)
+    output_field: TokenizedField
 
     #: What takes this one's place once it is tokenized: a token that knows its plaintext, or ``""``.
     cell: Token | str | None = None
@@ -234,7 +235,7 @@ class Pending(BaseExpression):
 
     @property
     def field(self) -> TokenizedField:
-        return self.output_field  # type: ignore[return-value]
+        return self.output_field
 
     @property
     def token(self) -> str | None:
@@ -255,10 +256,10 @@ class Pending(BaseExpression):
 
     def settle(self, token: str, text: str) -> None:
         """Take the reference token that the text got, and let the instance have it."""
-        field: Any = self.output_field
+        field = self.output_field
         make = field.text_token
         if make is None or self._plaintext is not text:
-            cell = ValueToken(token, field, text, self._plaintext)
+            cell: Token = ValueToken(token, field, text, self._plaintext)
         else:
             cell = make(token)
             cell._text = text

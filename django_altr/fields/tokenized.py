@@ -203,7 +203,7 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
         return self.erased is not models.NOT_PROVIDED and bool(value == self.erased)
 
     def get_default(self) -> Any:
-        default = self._get_default()  # as Django's does: this is called for every new instance
+        default = super().get_default()
         return Pending(self, default) if default is not None and default != "" else default
 
     @cached_property

@@ -113,9 +113,9 @@ def _calls_for(pendings: Iterable[Pending]) -> list[_Call]:
             field = pending.field
             key = field.vault_key
             call = together[key] = together.get(key) or _Call(*key)
-        call.add(pending)
+        call.pendings.append(pending)
     for call in together.values():
-        call.leave_out_empty()
+        call.take_texts()
     return [call for call in together.values() if call.pendings]
 
 
@@ -129,12 +129,9 @@ class _Call:
         self.pendings: deque[Pending] = deque()
         self.texts: Redacted[list[str]] = Redacted([])
 
-    def add(self, pending: Pending) -> None:
-        self.texts.reveal().append(pending.text())
-        self.pendings.append(pending)
-
-    def leave_out_empty(self) -> None:
-        """Settle the empty texts: there is nothing to protect."""
+    def take_texts(self) -> None:
+        """Encode the values; settle the empty texts: there is nothing to protect."""
+        self.texts = Redacted(list(map(Pending.text, self.pendings)))
         if all(self.texts.reveal()):
             return
         texts, self.texts = self.texts, Redacted(list(filter(None, self.texts.reveal())))
