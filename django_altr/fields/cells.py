@@ -212,14 +212,15 @@ class Pending(BaseExpression):
     Not an ``Expression``: that one would keep its arguments, in sight, for migrations.
     """
 
-    #: A slot: ``vars()`` does not show it.
-    __slots__ = ("_plaintext",)
-    output_field: TokenizedField
+    # Slots: ``vars()`` does not show them, and Python needs no dictionary for each value.
+    __slots__ = ("_plaintext", "cell", "flush", "instance", "output_field")
 
+    output_field: TokenizedField
+    instance: Model | None
     #: What takes this one's place once it is tokenized: a token that knows its plaintext, or ``""``.
-    cell: Token | str | None = None
+    cell: Token | str | None
     #: Tokenizes this and whatever goes with it, in one go.
-    flush: Callable[[], None] | None = None
+    flush: Callable[[], None] | None
 
     do_not_call_in_templates = True
     contains_aggregate = False
@@ -228,10 +229,10 @@ class Pending(BaseExpression):
     contains_subquery = False
 
     def __init__(self, field: TokenizedField, value: Any, instance: Model | None = None) -> None:
-        # One for each value that is written: what is the same for all of them stays with the class.
         self.output_field = field
         self._plaintext = value
         self.instance = instance
+        self.cell = self.flush = None
 
     @property
     def field(self) -> TokenizedField:

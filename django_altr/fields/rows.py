@@ -15,6 +15,7 @@ from operator import call
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model
+from django.db.models.base import ModelState
 
 __all__ = ["Peers", "peers_of", "track_rows"]
 
@@ -95,6 +96,21 @@ def _peers_for(field_names: object) -> Peers[Model]:
         peers = _by_key[id(field_names)] = Peers(field_names)
     _latest.remember(peers)
     return peers
+
+
+def _reserve_names() -> None:
+    """Let Python store our attributes of ``_state`` as it stores Django's, in every row.
+
+    It does so for the names that a class's first thirty instances had, and one more. Any other costs each row a
+    dictionary: a tenth of the time that it takes to read it, and one more object to collect.
+    """
+    state = ModelState()
+    for name in [*vars(ModelState), "altr_peers", "altr_assigned"]:
+        if not name.startswith("__"):
+            setattr(state, name, getattr(state, name, None))
+
+
+_reserve_names()
 
 
 def peers_of(instance: Model) -> Peers[Model] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from django_altr.fields.rows import Peers
+from tests.models import Order, Person
 
 MANY = 5000
 
@@ -41,3 +44,12 @@ def test_rows_that_live_among_dead_ones_are_found(step: int) -> None:
     peers, rows = filled(range(0, MANY, step))
     assert list(peers) == rows
     assert len(peers.references) < MANY
+
+
+@pytest.mark.django_db
+def test_rows_need_no_dictionary_for_what_is_remembered(vault) -> None:
+    """Python keeps attributes in one once a class has more names than it had at first."""
+    person = Person.objects.create(name="Ann", email="ann@x.org", ssn="1")
+    assert Order.objects.create(person=person, address="home").person is person  # a name more: fields_cache
+    referents = gc.get_referents(Person.objects.get()._state)
+    assert dict not in map(type, referents)
