@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
@@ -164,14 +163,13 @@ class PlaintextAttribute:
         self.field = field
         self._together = list(together) or [field]
         self._attname = field.attname
-        self._cell_of = attrgetter(field.attname)  # reads a deferred column from the database
         #: The type of nearly every loaded cell. Told by the first read: the base field's type is complete by then.
         self._loaded: type[Token] | None = None
 
     def __get__(self, instance: Model | None, owner: type[Model] | None = None) -> Any:
         if instance is None:
             return self
-        cell = self._cell_of(instance)
+        cell = getattr(instance, self._attname)
         # What nearly every call finds comes first.
         if type(cell) is self._loaded and not is_masking():
             value = cell._value
@@ -185,10 +183,10 @@ class PlaintextAttribute:
             return MASK
         if is_unloaded(cell):
             self._fetch(instance)
-            cell = self._cell_of(instance)
+            cell = getattr(instance, self._attname)
             if is_unloaded(cell):  # such as a peer's load that did not include this one
                 load([self.field], [instance])
-                cell = self._cell_of(instance)
+                cell = getattr(instance, self._attname)
         return self._value(cell)
 
     def __set__(self, instance: Model, value: Any) -> None:
@@ -238,7 +236,7 @@ class PlaintextAttribute:
             return
         with peers.reading():
             # Unless another thread, which has the same rows, has just read it.
-            if is_unloaded(self._cell_of(instance)):
+            if is_unloaded(getattr(instance, self._attname)):
                 rows = list(peers)
                 self.fetch_many(rows)
                 if len(rows) == 1:
@@ -263,7 +261,7 @@ class PlaintextAttribute:
 
     def is_cached(self, instance: Model) -> bool:
         # What cannot be read is for whoever touches it to find out, not for a prefetch.
-        cell = self._cell_of(instance)
+        cell = getattr(instance, self._attname)
         return not (is_unloaded(cell) or is_erased(cell))
 
     def get_prefetch_querysets(self, instances: Sequence[Model], querysets: Sequence[Any] | None = None) -> Any:
