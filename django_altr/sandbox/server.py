@@ -97,6 +97,15 @@ class Gateway(cheroot.Gateway):
             send(self.req, response, plan, close=announced)
 
 
+class TLSAdapter(BuiltinSSLAdapter):
+    def wrap(self, sock: socket.socket) -> Any:
+        try:
+            return super().wrap(sock)  # type: ignore[no-untyped-call]
+        except errors.NoSSLError as error:
+            # cheroot would leave an answer in plain HTTP to the garbage collector, which complains (its issue 734).
+            raise errors.FatalSSLAlert(*error.args) from error
+
+
 class Server(cheroot.HTTPServer):
     """A threaded HTTP/1.1 server with keep-alive for one sandbox."""
 
@@ -114,7 +123,7 @@ class Server(cheroot.HTTPServer):
         self.sandbox = sandbox
         if sandbox.tls:
             certificate, private_key = map(str, sandbox.tls)
-            self.ssl_adapter = BuiltinSSLAdapter(certificate, private_key)
+            self.ssl_adapter = TLSAdapter(certificate, private_key)
 
     @classmethod
     def prepare_socket(cls, *args: Any, **kwargs: Any) -> Any:
