@@ -18,10 +18,15 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.util import Retry, Timeout
+
+try:
+    from urllib3 import BaseHTTPResponse
+except ImportError:  # requests takes urllib3 1.26, too
+    raise ImportError("django-altr needs urllib3 2: pip install 'urllib3>=2'.") from None
 
 from .deadline import Deadline
 from .flight import current_flight
