@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sqlite3
 import ssl
 import threading
@@ -45,11 +46,11 @@ def run(options: dict[str, Any], write: Callable[[str], object]) -> None:
     """Serve until Ctrl-C or SIGTERM. ``write`` prints a line."""
     sandbox = build(options)
     try:
-        with stop_signals() as stopped:
+        with stop_signals() as wait_for_stop:
             start(sandbox)
             for line in introduction(sandbox, options):
                 write(line)
-            stopped.wait()
+            wait_for_stop()
             write("Stopped.")
     finally:
         sandbox.close()
@@ -125,16 +126,33 @@ def introduction(sandbox: Sandbox, options: dict[str, Any]) -> Iterator[str]:
     yield f"ALTR_URL={sandbox.altr_url if known else sandbox.altr_url_without_secret}"
 
 
+#: Signals that end the sandbox.
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def stop_signals() -> Iterator[Callable[[], None]]:
+    """Give a function that waits for Ctrl-C or SIGTERM; in any other thread than the main one, forever.
+
+    Waiting for an event would miss a signal that arrives just before, or in another thread: Python runs handlers in the
+    main thread, which would sleep. A byte in a socket wakes it, whenever it was sent.
+    """
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+
+    def wait() -> None:
+        while receiver.recv(1)[0] not in STOPPING:
+            pass
+
+    with receiver, sender:
+        if threading.current_thread() is not threading.main_thread():
+            yield wait
+            return
+        descriptor = signal.set_wakeup_fd(sender.fileno())
+        previous = {number: signal.signal(number, lambda *_: None) for number in STOPPING}
+        try:
+            yield wait
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(descriptor)

@@ -9,6 +9,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
@@ -125,6 +127,18 @@ def test_a_signal_ends_the_command_and_the_handlers_are_put_back(number):
     call_command("altr_sandbox", "--port=0", stdout=terminal)
     assert terminal.getvalue().endswith("Stopped.\n")
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_reaches_another_thread_ends_the_waiting():
+    """The system chooses the thread. Python runs the handler in the main one, which has to wake up for it."""
+
+    def interrupt():
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    with stop_signals() as wait, ThreadPoolExecutor(1) as pool:
+        pool.submit(interrupt)
+        wait()
 
 
 def test_outside_of_the_main_thread_signals_are_left_alone():
