@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +21,8 @@ from django_altr.contrib.altcraft.client import Client
 from django_altr.sandbox import Sandbox
 from django_altr.sandbox.altcraft import DEFAULT_TOKEN, Altcraft
 from tests.models import Subscriber
+
+from .queues import BACKENDS, Queue
 
 IMPORT_BATCH = "POST /api/v1.1/profiles/import_batch"
 DELETE = "POST /api/v1.1/profiles/delete"
@@ -74,7 +78,14 @@ def subscribers(count: int, **values: Any) -> list[Subscriber]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, sandbox: Sandbox) -> Iterator[Project]:
+def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Queue]:
+    """The queue of the project's tasks: that of the database, or the one that the test asks for."""
+    with BACKENDS[getattr(request, "param", "database")](tmp_path) as queue:
+        yield queue
+
+
+@pytest.fixture
+def project(tmp_path: Path, sandbox: Sandbox, queue: Queue) -> Iterator[Project]:
     """Run ``manage.py`` with a database file of its own; the sandbox, in this process, outlives a killed one."""
     settings = tmp_path / "project_settings.py"
     settings.write_text(
@@ -89,8 +100,8 @@ DATABASES = {{
         "OPTIONS": {{"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE", "timeout": 20}},
     }}
 }}
-INSTALLED_APPS += ["django_tasks_db", *([] if importlib.util.find_spec("django.tasks") else ["django_tasks"])]
-TASKS = {{"default": {{"BACKEND": "django_tasks_db.DatabaseBackend"}}}}
+INSTALLED_APPS += [] if importlib.util.find_spec("django.tasks") else ["django_tasks"]
+{queue.settings}
 # Models of other tests want vaults that are not here.
 SILENCED_SYSTEM_CHECKS = ["altr.E106", "altr.E107", "altr.E108", "altr.E109"]
 ALTR = {{"default": {sandbox.settings()!r}}}
@@ -107,15 +118,21 @@ ALTCRAFT = {{"default": {{"URL": {sandbox.url!r}, "TOKEN": {DEFAULT_TOKEN!r}}}}}
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         running.append(process)
         return process
 
     yield start
     for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process with those that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def output(process: subprocess.Popen[str]) -> str:
