@@ -179,8 +179,10 @@ def test_errors_are_of_the_familiar_kind_too() -> None:
     assert issubclass(errors.ValidationFailed, ValueError)
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"error": "none"}', "", "\xff", '{"error": 0'])
-def test_an_answer_that_is_no_answer_is_told(client: Client, sandbox: Sandbox, body: str) -> None:
+@pytest.mark.parametrize(
+    "body", ["<html>", "[]", "{}", '{"error": "none"}', "", "\xff", '{"error": 0', '{"error": 0}'.encode("utf-16")]
+)
+def test_an_answer_that_is_no_answer_is_told(client: Client, sandbox: Sandbox, body: str | bytes) -> None:
     with sandbox.misbehave(route=IMPORT, body=body), pytest.raises(errors.InvalidAnswer, match="Check URL"):
         give(client)
     assert sandbox.count(IMPORT) == 1

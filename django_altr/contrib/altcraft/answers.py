@@ -60,7 +60,8 @@ def encode(value: object) -> Redacted[bytes | None]:
 def parse(response: Redacted[requests.Response]) -> Redacted[dict[str, Any]] | None:
     """Return an answer's JSON object, ``None`` if it is none or has no error code."""
     try:
-        values = json.loads(response.reveal().content)
+        # Given bytes, it would guess other encodings.
+        values = json.loads(response.reveal().content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     known = isinstance(values, dict) and isinstance(values.get("error"), int)
