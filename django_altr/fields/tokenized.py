@@ -112,6 +112,8 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
             kwargs.setdefault(name, _attribute(self.base_field, name))
         super().__init__(max_length=max_length, **kwargs)
         self.empty_strings_allowed = self.base_field.empty_strings_allowed
+        #: Whether saving sets the value of a date.
+        self.is_automatic: bool = any(getattr(self.base_field, name, False) for name in ("auto_now", "auto_now_add"))
 
     # The field's place in its model
 
@@ -205,11 +207,6 @@ class TokenizedField(models.CharField):  # type: ignore[type-arg]
     def get_default(self) -> Any:
         default = super().get_default()
         return Pending(self, default) if default is not None and default != "" else default
-
-    @cached_property
-    def is_automatic(self) -> bool:
-        """Whether saving sets the value of a date."""
-        return bool(getattr(self.base_field, "auto_now", False) or getattr(self.base_field, "auto_now_add", False))
 
     def set_automatic_value(self, instance: models.Model, add: bool) -> None:
         """Set what ``auto_now`` and ``auto_now_add`` of a date set on save."""

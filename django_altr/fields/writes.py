@@ -262,10 +262,13 @@ def _take_as_tokens(instance: Model, fields: Iterable[TokenizedField]) -> None:
 class _Bulk:
     """The pending cells of one ``bulk_create`` or ``bulk_update``, whose statements may be many."""
 
-    def __init__(self, caller: FrameType) -> None:
+    def __init__(self, caller: FrameType, model: type[Model], fields: Sequence[TokenizedField]) -> None:
         #: The frame that prepares the objects, one after the other. Another one is another operation: this one failed
         #: before its first statement, and its values must not be written with those of the next.
         self.caller: FrameType | None = caller
+        self.model = model
+        #: The fields that are written.
+        self.fields = fields
         self.pendings: deque[Pending] = deque()
         self.flush = self._tokenize
 
@@ -306,15 +309,20 @@ def tokenize_bulk_writes(model: type[Model]) -> None:
     model._prepare_related_fields_for_save = collecting  # type: ignore[attr-defined]
 
 
-def _collect(instance: Model, fields: Collection[Any] | None, add: bool, caller: FrameType) -> None:
+def _collect(instance: Model, written: Collection[Any] | None, add: bool, caller: FrameType) -> None:
     # Done for every object: nothing here that could be done once.
-    for field in _all_tokenized_fields(instance._meta):
-        if fields is not None and field not in fields:
-            continue
+    model, bulk = type(instance), _current.bulk
+    if bulk is not None and (bulk.caller is not caller or bulk.model is not model):
+        bulk = None
+    for field in _written_fields(model, written) if bulk is None else bulk.fields:
         pending = _pending_cell(instance, field, add)
         if pending is not None:
-            bulk = _current.bulk
-            if bulk is None or bulk.caller is not caller:
-                bulk = _current.bulk = _Bulk(caller)
+            if bulk is None:
+                bulk = _current.bulk = _Bulk(caller, model, _written_fields(model, written))
             pending.flush = bulk.flush
             bulk.pendings.append(pending)
+
+
+def _written_fields(model: type[Model], written: Collection[Any] | None) -> Sequence[TokenizedField]:
+    fields = _all_tokenized_fields(model._meta)
+    return fields if written is None else [field for field in fields if field in written]
