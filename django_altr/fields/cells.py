@@ -175,9 +175,9 @@ def text_token_type(field: TokenizedField) -> type[Token]:
     value read.
     """
     own: dict[str, Any] = {"__slots__": ("_text",), "_field": field, "_missing": False}
-    text_token: Any = type("TextToken", (Token,), own)
+    text_token: type[Token] = type("TextToken", (Token,), own)
     text_token._value = text_token._text
-    return text_token  # type: ignore[no-any-return]
+    return text_token
 
 
 class BoundToken(ValueToken):
