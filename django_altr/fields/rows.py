@@ -102,7 +102,7 @@ def _reserve_names() -> None:
     """Let Python store our attributes of ``_state`` as it stores Django's, in every row.
 
     It does so for the names that a class's first thirty instances had, and one more. Any other costs each row a
-    dictionary: a tenth of the time that it takes to read it, and one more object to collect.
+    dictionary: up to a tenth of the time that it takes to read it, and one more object to collect.
     """
     state = ModelState()
     for name in [*vars(ModelState), "altr_peers", "altr_assigned"]:

@@ -146,10 +146,8 @@ class _Call:
             self._record(getattr(error, "stored_tokens", ()))
             return error
         self._record(tokens)
-        pendings = self.pendings
-        for token, text in zip(tokens, self.texts.reveal(), strict=True):
-            # Kept by nobody then: many objects that live together keep the garbage collector busy.
-            pendings.popleft().settle(token, text)
+        for pending, token, text in zip(_letting_go(self.pendings), tokens, self.texts.reveal(), strict=True):
+            pending.settle(token, text)
         return None
 
     def _record(self, tokens: Sequence[str]) -> None:

@@ -78,9 +78,9 @@ def subscribers(count: int, **values: Any) -> list[Subscriber]:
 
 
 @pytest.fixture
-def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Queue]:
+def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
     """The queue of the project's tasks: that of the database, or the one that the test asks for."""
-    with BACKENDS[getattr(request, "param", "database")](tmp_path) as queue:
+    with BACKENDS[getattr(request, "param", "database")]() as queue:
         yield queue
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -29,7 +29,7 @@ class Queue:
 
 
 @contextlib.contextmanager
-def database(folder: Path) -> Iterator[Queue]:
+def database() -> Iterator[Queue]:
     yield Queue(
         settings="""
 INSTALLED_APPS += ["django_tasks_db"]
@@ -43,8 +43,8 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 
 @contextlib.contextmanager
-def redis(folder: Path) -> Iterator[Queue]:
-    with redis_server(folder) as url:
+def redis() -> Iterator[Queue]:
+    with redis_server() as url:
         yield Queue(
             settings=f"""
 INSTALLED_APPS += ["django_rq", "django_tasks_rq"]
@@ -61,28 +61,27 @@ BACKENDS = {"database": database, "redis": redis}
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
+def redis_server() -> Iterator[str]:
     """Run a Redis that nobody else uses; give its URL."""
     from redis import ConnectionError, Redis
 
     if (program := shutil.which("redis-server")) is None:
         pytest.skip("redis-server is not installed")
-    path = folder / "redis.sock"
-    server = subprocess.Popen(
-        [program, "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"unix://{path}"
-    try:
-        for _ in range(200):
-            with contextlib.suppress(ConnectionError), Redis.from_url(url) as client:
-                client.ping()
-                break
-            time.sleep(0.05)
-        yield url
-    finally:
-        server.terminate()
-        server.wait()
+    # A socket's path must be short: that of pytest's folders is not, on every system.
+    with tempfile.TemporaryDirectory(prefix="altr-") as folder:
+        command = [program, "--port", "0", "--unixsocket", f"{folder}/redis", "--save", "", "--dir", folder]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        url = f"unix://{folder}/redis"
+        try:
+            for _ in range(200):
+                with contextlib.suppress(ConnectionError), Redis.from_url(url) as client:
+                    client.ping()
+                    break
+                time.sleep(0.05)
+            yield url
+        finally:
+            server.terminate()
+            server.wait()
 
 
 def dump_redis(url: str) -> str:
