@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -229,7 +230,7 @@ def _page(
             "object_name": display_name(target.obj),
             "field": target.field,
             "token": target.token,
-            "title": target.field.verbose_name,
+            "title": capfirst(target.field.verbose_name),
             "reason": model_admin.reveal_reason or "no",
             "media": model_admin.media,
             **context,

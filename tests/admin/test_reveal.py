@@ -275,6 +275,11 @@ def test_without_a_script_it_is_a_page_that_leaves_by_itself(admin: Client, acco
     assert "no-store" in response.headers["Cache-Control"]
 
 
+def test_that_page_has_a_title_as_the_admin_writes_them(admin: Client, account: Account) -> None:
+    page = admin.post(place(account, "note"), {"reason": "a call"}, HTTP_ACCEPT="text/html")
+    assert "<h1>Note</h1>" in page.content.decode()
+
+
 def test_hostile_value_is_escaped_on_that_page(admin: Client, vault: LocMemBackend, db: None) -> None:
     hostile = "<script>alert(1)</script>\"'\u202e"
     named = Named.objects.create(code="x", secret=hostile)
